@@ -1,0 +1,32 @@
+import { describe, expect, it } from 'vitest';
+import * as contracts from '#contracts';
+import { decodeId, decodeMessageId, encodeId, encodeMessageId, isUuid, newUuid } from './ids.js';
+
+describe('ids', () => {
+  it('makes UUIDs of version 7 that sort by time', () => {
+    const ids = Array.from({ length: 1_000 }, (_, index) => newUuid(1_700_000_000_000 + index));
+    expect(ids.every(isUuid)).toBe(true);
+    expect(ids.every((id) => id.charAt(14) === '7' && '89ab'.includes(id.charAt(19)))).toBe(true);
+    expect([...ids].sort()).toEqual(ids);
+    expect(new Set(ids).size).toBe(ids.length);
+  });
+
+  it('reads public ids back and refuses every other text', () => {
+    const uuid = newUuid();
+    expect(decodeId('campaign', encodeId('campaign', uuid))).toBe(uuid);
+    expect(decodeId('run', encodeId('campaign', uuid))).toBeUndefined();
+    for (const text of ['', 'cmp_', 'cmp_!', `cmp_${'z'.repeat(26)}`, uuid, `${encodeId('campaign', uuid)}0`]) {
+      expect(decodeId('campaign', text)).toBeUndefined();
+    }
+  });
+
+  it('joins message key and subscriber in a message id', () => {
+    const message = { messageKey: newUuid(), subscriberId: newUuid() };
+    expect(decodeMessageId(encodeMessageId(message.messageKey, message.subscriberId))).toEqual(message);
+    expect(decodeMessageId(encodeId('message', message.messageKey))).toBeUndefined();
+  });
+
+  it('is reached through the library index', () => {
+    expect(contracts.newUuid).toBe(newUuid);
+  });
+});

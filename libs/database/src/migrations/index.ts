@@ -1,0 +1,18 @@
+import { TenancyWorkspaces1795300000100 } from './1795300000100-tenancy-workspaces.js';
+import { IdentitySecrets1795300000200 } from './1795300000200-identity-secrets.js';
+import { SubscribersAudience1795300000300 } from './1795300000300-subscribers-audience.js';
+import { ContentContents1795300000400 } from './1795300000400-content-contents.js';
+import { SegmentsSegments1795300000500 } from './1795300000500-segments-segments.js';
+import { CampaignsRuns1795300000600 } from './1795300000600-campaigns-runs.js';
+import { InboxMessages1795300000700 } from './1795300000700-inbox-messages.js';
+
+/** The one linear history of the schema, oldest first. */
+export const MIGRATIONS = [
+  TenancyWorkspaces1795300000100,
+  IdentitySecrets1795300000200,
+  SubscribersAudience1795300000300,
+  ContentContents1795300000400,
+  SegmentsSegments1795300000500,
+  CampaignsRuns1795300000600,
+  InboxMessages1795300000700,
+];
