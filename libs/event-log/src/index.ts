@@ -1,2 +1,3 @@
 export * from './event-log.js';
+export * from './dead-letter-sink.js';
 export * from './consume-batch.js';

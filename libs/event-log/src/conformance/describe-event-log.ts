@@ -1,0 +1,40 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe } from 'vitest';
+import { testGroups } from './groups.js';
+import { Bench, type EventLogHarness } from './harness.js';
+import { testMembership } from './membership.js';
+import { testRecords } from './records.js';
+import { testRedelivery } from './redelivery.js';
+import { testTopics } from './topics.js';
+
+const TEST_TIMEOUT_MS = 90_000;
+
+/**
+ * The conformance suite of the event log port: each adapter passes it against its real store. Tests use topics and groups of their
+ * own, so one harness serves them all.
+ */
+export function describeEventLog(name: string, make: () => Promise<EventLogHarness>): void {
+  describe(`${name} as event log`, { timeout: TEST_TIMEOUT_MS }, () => {
+    let harness: EventLogHarness | undefined;
+    let bench: Bench | undefined;
+
+    beforeAll(async () => {
+      harness = await make();
+    }, TEST_TIMEOUT_MS);
+    beforeEach(() => {
+      if (harness === undefined) throw new Error('The harness could not be made.');
+      bench = new Bench(harness);
+    });
+    afterEach(() => bench?.close(), TEST_TIMEOUT_MS);
+    afterAll(() => harness?.close(), TEST_TIMEOUT_MS);
+
+    const current = (): Bench => {
+      if (bench === undefined) throw new Error('The bench is set up before each test.');
+      return bench;
+    };
+    describe('topics', () => testTopics(current));
+    describe('records', () => testRecords(current));
+    describe('groups', () => testGroups(current));
+    describe('membership', () => testMembership(current));
+    describe('redelivery', () => testRedelivery(current));
+  });
+}
