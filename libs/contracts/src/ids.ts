@@ -22,7 +22,7 @@ export type IdKind = keyof typeof ID_PREFIXES;
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz';
 const BASE32_LENGTH = 26;
 const UUID_PATTERN = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
-const VALUE_OF_CHARACTER = new Map([...ALPHABET].map((character, value) => [character, BigInt(value)]));
+const VALUE_OF_CHARACTER = new Map(Array.from(ALPHABET, (character, value): [string, bigint] => [character, BigInt(value)]));
 
 const RANDOM_POOL_BYTES = 4096;
 const RANDOM_BYTES_PER_ID = 10;

@@ -1,0 +1,85 @@
+/** The dependency rules of DESIGN section 11; ARCHITECTURE.md explains them. `npm run check` runs them. */
+const PLATFORM = ['contracts', 'config', 'telemetry', 'database', 'event-log', 'http', 'testing'];
+const CONTEXTS = [
+  'tenancy',
+  'identity',
+  'subscribers',
+  'content',
+  'segments',
+  'campaigns',
+  'inbox',
+  'push',
+  'engagement',
+  'webhooks',
+  'retention',
+];
+
+/** Which contexts a context may import, by the name of the importer. `tenancy` is open to all. */
+const ALLOWED_CONTEXTS = {
+  tenancy: [],
+  subscribers: ['tenancy'],
+  identity: ['tenancy', 'subscribers'],
+  content: ['tenancy'],
+  segments: ['tenancy', 'subscribers'],
+  campaigns: ['tenancy', 'segments', 'subscribers', 'content'],
+  inbox: ['tenancy', 'subscribers', 'content', 'identity'],
+  push: ['tenancy', 'subscribers', 'content', 'identity'],
+  engagement: ['tenancy', 'subscribers', 'identity'],
+  webhooks: ['tenancy'],
+  retention: ['tenancy'],
+};
+
+/** Platform libs from the bottom to the top: each may import those before it. */
+const platformRules = PLATFORM.map((lib, index) => ({
+  name: `platform-${lib}-imports-only-what-lies-below`,
+  severity: 'error',
+  from: { path: `^libs/${lib}/`, pathNot: '(spec|conformance|testing/[^/]+)\\.ts$' },
+  to: { path: '^libs/', pathNot: `^libs/(${[...PLATFORM.slice(0, index), lib].join('|')})/` },
+}));
+
+const contextRules = CONTEXTS.map((context) => ({
+  name: `context-${context}-imports-only-along-the-allowed-lines`,
+  severity: 'error',
+  from: { path: `^libs/${context}/`, pathNot: 'spec\\.ts$' },
+  to: { path: `^libs/(${CONTEXTS.join('|')})/`, pathNot: `^libs/(${[context, ...ALLOWED_CONTEXTS[context]].join('|')})/` },
+}));
+
+/** A third-party module that one place alone may import. */
+const onlyIn = (module, allowed) => ({
+  name: `${module}-only-in-its-place`,
+  severity: 'error',
+  from: { path: '^(apps|libs)/', pathNot: allowed },
+  to: { path: `node_modules/${module}/` },
+});
+
+module.exports = {
+  forbidden: [
+    ...platformRules,
+    ...contextRules,
+    { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true, dependencyTypesNot: ['type-only'] } },
+    {
+      name: 'a-lib-is-imported-by-its-index',
+      severity: 'error',
+      from: { path: '^(apps|libs|test)/(?:([^/]+)/)?' },
+      to: { path: '^libs/([^/]+)/src/.+', pathNot: ['^libs/[^/]+/src/index\\.ts$', '^libs/$2/'] },
+    },
+    { name: 'no-lib-imports-an-app', severity: 'error', from: { path: '^libs/' }, to: { path: '^apps/' } },
+    { name: 'no-app-imports-an-app', severity: 'error', from: { path: '^apps/([^/]+)/' }, to: { path: '^apps/', pathNot: '^apps/$1/' } },
+    onlyIn('kafkajs', '^libs/event-log/src/(kafka|testing)/'),
+    onlyIn('web-push', '^libs/push/'),
+    onlyIn('typeorm', '(^libs/(database|testing)/|\\.(store|entity|int-spec)\\.ts$|migrations/)'),
+    onlyIn('pg', '^libs/(database|testing)/'),
+    { name: 'not-to-unresolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    exclude: { path: '^(dist|libs/web-sdk)/' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: {
+      conditionNames: ['belfry-source', 'import', 'node', 'default', 'types'],
+      exportsFields: ['exports'],
+      mainFields: ['main', 'types'],
+    },
+  },
+};
