@@ -1,0 +1,17 @@
+import { z } from 'zod';
+import { defineConfig, setting } from '#config';
+
+/** Log levels, from the most talkative to silence. */
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+
+/** Settings of the logs. Traces and metrics are configured by the standard `OTEL_*` variables alone. */
+export const telemetryConfig = defineConfig('telemetry', {
+  logLevel: setting('LOG_LEVEL', z.enum(LOG_LEVELS).default('info'), {
+    describe: 'The least severe log event that is written.',
+    remedy: `One of ${LOG_LEVELS.join(', ')}.`,
+  }),
+  logFormat: setting('LOG_FORMAT', z.enum(['auto', 'json', 'pretty']).default('auto'), {
+    describe: 'How log events are written; `auto` means `pretty` on a terminal and `json` elsewhere.',
+    remedy: 'One of auto, json, pretty.',
+  }),
+});
