@@ -21,6 +21,8 @@ export class InboxMessages1795300000700 implements MigrationInterface {
         seen_at timestamptz,
         read_at timestamptz,
         archived_at timestamptz,
+        -- The last change by the subscriber; with delivered_at it tells a reconnecting tab what it missed.
+        changed_at timestamptz,
         PRIMARY KEY (subscriber_id, message_key)
       ) PARTITION BY RANGE (message_key);
       CREATE INDEX message_unread ON inbox.message (subscriber_id) WHERE read_at IS NULL AND archived_at IS NULL;

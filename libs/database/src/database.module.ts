@@ -1,0 +1,35 @@
+import { type DynamicModule, Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
+import { BelfryConfig } from '#config';
+import { WideLogger } from '#telemetry';
+import { Database } from './database.js';
+import { databaseConfig } from './database.config.js';
+import { openDatabase, type OpenDatabaseOptions } from './open-database.js';
+
+/**
+ * Makes the process's one `Database` injectable everywhere. Needs `ConfigModule` (section `databaseConfig`) and `TelemetryModule`.
+ * The pool is closed in Nest's last shutdown stage, after consumers and servers have drained.
+ */
+@Module({})
+export class DatabaseModule implements OnApplicationShutdown {
+  constructor(@Inject(Database) private readonly database: Database) {}
+
+  /** @param options `url` wins over DATABASE_URL: the embedded Postgres of the standalone app. */
+  static forRoot(options: Omit<OpenDatabaseOptions, 'log'> = {}): DynamicModule {
+    return {
+      module: DatabaseModule,
+      global: true,
+      providers: [
+        {
+          provide: Database,
+          inject: [BelfryConfig, WideLogger],
+          useFactory: (config: BelfryConfig, log: WideLogger) => openDatabase(config.of(databaseConfig), { ...options, log }),
+        },
+      ],
+      exports: [Database],
+    };
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.database.close();
+  }
+}
