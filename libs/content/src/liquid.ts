@@ -114,7 +114,7 @@ function withoutPosition(message: string): string {
   return message.replace(/, line:\d+, col:\d+$/, '');
 }
 
-/** Half surrogate pairs (a `truncate` through an emoji) and NUL cannot be stored by Postgres; they become the replacement character. */
+/** Half surrogate pairs (a `split` through an emoji) and NUL cannot be stored by Postgres; they become the replacement character. */
 function replaceUnstorable(text: string): string {
   // oxlint-disable-next-line no-control-regex
   return text.replace(/[\p{Surrogate}\u0000]/gu, '\uFFFD');
