@@ -1,0 +1,28 @@
+import { applyDecorators, createParamDecorator, type ExecutionContext, SetMetadata, UseGuards } from '@nestjs/common';
+import { ApiBearerAuth, ApiExtension } from '@nestjs/swagger';
+import type { EnvironmentContext } from '../environment.js';
+import type { Scope } from '../scopes.js';
+import { ApiKeyGuard, type AuthenticatedRequest, REQUIRED_SCOPE } from './api-key.guard.js';
+
+/** Name of the API key's security scheme in the OpenAPI document. */
+export const API_KEY_SECURITY = 'apiKey';
+
+/**
+ * Admits API keys with this scope to a route or a controller, and documents it: the security scheme, and the scope as `x-permission`.
+ * Answers 401 `api_key_missing` or `api_key_invalid`, 403 `scope_missing`.
+ */
+export function RequireScope(scope: Scope): MethodDecorator & ClassDecorator {
+  return applyDecorators(
+    SetMetadata(REQUIRED_SCOPE, scope),
+    UseGuards(ApiKeyGuard),
+    ApiBearerAuth(API_KEY_SECURITY),
+    ApiExtension('x-permission', scope),
+  );
+}
+
+/** The {@link EnvironmentContext} of the request's API key, on routes with {@link RequireScope}. */
+export const CurrentEnvironment = createParamDecorator((_: unknown, execution: ExecutionContext): EnvironmentContext => {
+  const { environment } = execution.switchToHttp().getRequest<AuthenticatedRequest>();
+  if (environment === undefined) throw new Error('CurrentEnvironment was used on a route without RequireScope');
+  return environment;
+});

@@ -1,0 +1,17 @@
+export * from './allowed-origins.js';
+export { API_KEY_STALE_MS_MAX, AuthenticateApiKey } from './authenticate/authenticate-api-key.js';
+export { ApiKeyGuard } from './authenticate/api-key.guard.js';
+export { bearerTokenOf } from './authenticate/bearer-token.js';
+export { API_KEY_SECURITY, CurrentEnvironment, RequireScope } from './authenticate/require-scope.js';
+export * from './create-workspace/create-workspace.js';
+export * from './environment.js';
+export * from './environment-directory.js';
+export * from './expiring-cache.js';
+export * from './key-text.js';
+export * from './scopes.js';
+export * from './secret-box.js';
+export * from './secret-key-file.js';
+export * from './tenancy.config.js';
+export * from './tenancy.errors.js';
+export * from './tenancy.module.js';
+export * from './testing/seed-environment.js';
