@@ -1,0 +1,157 @@
+import { Injectable } from '@nestjs/common';
+import { campaignDeliverySettledV1, Clock, inboxMessageDeliveredV1, type DeliveryRequested } from '#contracts';
+import { ContentStore } from '#content';
+import { Database, type Transaction } from '#database';
+import { Outbox } from '#event-log';
+import { SubscriberStore } from '#subscribers';
+import { InboxMessageUndeliverableError, type InboxFailureReason } from '../inbox.errors.js';
+import { InboxStore } from '../inbox.store.js';
+import { decideBatch, type BatchDecision } from './decide-batch.js';
+import { renderRecipients, type PreparedRecipients, type WorkProgress } from './render-recipients.js';
+
+/** What became of one request, for the log. The counts are absolute: a repeat of the request gives the same ones, but for `inserted`. */
+export interface DeliveryOutcome {
+  readonly decision: BatchDecision;
+  /** Rows written just now. */
+  readonly inserted: number;
+  /** Recipients who have the message, whoever wrote it and when. */
+  readonly delivered: number;
+  readonly failed: Readonly<Partial<Record<InboxFailureReason, number>>>;
+  readonly expired: number;
+  readonly cancelled: number;
+}
+
+/**
+ * Delivers one requested batch to the inboxes. One transaction per request: lock the batch, write what is missing, count what exists,
+ * report both. Therefore a crash at any moment leaves either nothing or everything, and a repeat (redelivery, re-emission, a zombie's
+ * late work) waits at the lock, writes nothing and reports the same counts. Single messages have no run: no lock, no report; the unique
+ * key of the rows alone makes the repeat harmless.
+ */
+@Injectable()
+export class DeliverInbox {
+  constructor(
+    private readonly database: Database,
+    private readonly inbox: InboxStore,
+    private readonly contents: ContentStore,
+    private readonly subscribers: SubscriberStore,
+    private readonly outbox: Outbox,
+    private readonly clock: Clock,
+  ) {}
+
+  /** @throws InboxMessageUndeliverableError when a single message cannot be delivered. */
+  async deliver(request: DeliveryRequested, progress: WorkProgress): Promise<DeliveryOutcome> {
+    return this.database.transaction(async (tx) => {
+      const decision = await this.decide(request, tx);
+      if (decision === 'drop') return DROPPED;
+      const recipientIds = [...new Set(request.recipient_ids)].sort();
+      const prepared = decision === 'deliver' ? await this.prepare(request, recipientIds, { progress, tx }) : NOBODY;
+      const inserted = await this.inbox.insertMessages(request.environment_id, toMessageBatch(request, prepared), tx);
+      const delivered = await this.countDelivered(request, { recipientIds, inserted }, tx);
+      const outcome = settle(decision, { recipientIds, inserted, delivered, failures: prepared.failures });
+      await this.report(request, { outcome, inserted }, tx);
+      return outcome;
+    });
+  }
+
+  private async decide(request: DeliveryRequested, tx: Transaction): Promise<BatchDecision> {
+    const isExpired = Date.parse(request.expires_at) <= this.clock.now().getTime();
+    if (request.chunk === undefined) return isExpired ? 'expire' : 'deliver';
+    const chunk = { runId: request.chunk.run_id, chunkNo: request.chunk.chunk_no };
+    return decideBatch(await this.inbox.lockDelivery(request.environment_id, chunk, tx), isExpired);
+  }
+
+  /** Finds out who can get the message and renders it where it is personal. */
+  private async prepare(
+    request: DeliveryRequested,
+    recipientIds: readonly string[],
+    work: { progress: WorkProgress; tx: Transaction },
+  ): Promise<PreparedRecipients> {
+    const content = await this.contents.find(request.environment_id, request.content_id);
+    if (content === undefined) return { subscriberIds: [], failures: failAll(recipientIds, 'content_missing') };
+    if (content.personalised) {
+      const profiles = await this.subscribers.readProfiles(request.environment_id, [...recipientIds]);
+      return renderRecipients({ content, recipientIds, profiles }, work.progress);
+    }
+    const present = await this.inbox.findPresent(request.environment_id, recipientIds, work.tx);
+    const gone = recipientIds.filter((id) => !present.has(id));
+    return {
+      subscriberIds: gone.length === 0 ? recipientIds : recipientIds.filter((id) => present.has(id)),
+      failures: failAll(gone, 'subscriber_gone'),
+    };
+  }
+
+  /** Who has the message now. When each recipient was just written the answer is known without asking. */
+  private async countDelivered(
+    request: DeliveryRequested,
+    batch: { recipientIds: readonly string[]; inserted: readonly string[] },
+    tx: Transaction,
+  ): Promise<ReadonlySet<string>> {
+    if (batch.inserted.length === batch.recipientIds.length) return new Set(batch.inserted);
+    return this.inbox.findDelivered(request.environment_id, request.message_key, batch.recipientIds, tx);
+  }
+
+  private async report(
+    request: DeliveryRequested,
+    result: { outcome: DeliveryOutcome; inserted: string[] },
+    tx: Transaction,
+  ): Promise<void> {
+    const { outcome, inserted } = result;
+    if (request.chunk === undefined) {
+      const [reason] = Object.keys(outcome.failed) as InboxFailureReason[];
+      if (reason !== undefined) throw new InboxMessageUndeliverableError(reason);
+    } else {
+      const { delivered, failed, expired, cancelled } = outcome;
+      const counts = { delivered, failed: { ...failed }, expired, cancelled, pending: 0 };
+      const settled = { environment_id: request.environment_id, ...request.chunk, channel: 'inbox' as const, ...counts };
+      await this.outbox.append(campaignDeliverySettledV1, [settled], tx);
+    }
+    if (inserted.length > 0) {
+      const notice = { environment_id: request.environment_id, message_key: request.message_key, recipient_ids: inserted };
+      await this.outbox.append(inboxMessageDeliveredV1, [notice], tx);
+    }
+  }
+}
+
+const DROPPED: DeliveryOutcome = { decision: 'drop', inserted: 0, delivered: 0, failed: {}, expired: 0, cancelled: 0 };
+const NOBODY: PreparedRecipients = { subscriberIds: [], failures: new Map() };
+
+function failAll(recipientIds: readonly string[], reason: InboxFailureReason): Map<string, InboxFailureReason> {
+  return new Map(recipientIds.map((id) => [id, reason]));
+}
+
+function toMessageBatch(request: DeliveryRequested, prepared: PreparedRecipients) {
+  return {
+    messageKey: request.message_key,
+    contentId: request.content_id,
+    runId: request.chunk?.run_id ?? null,
+    expiresAt: request.expires_at,
+    subscriberIds: prepared.subscriberIds,
+    rendered: prepared.rendered,
+  };
+}
+
+/**
+ * Gives each recipient exactly one outcome: who has the message is delivered, even when a repeat could not render it any more; the
+ * rest failed for its reason, or expired, or was cancelled with the batch.
+ */
+function settle(
+  decision: Exclude<BatchDecision, 'drop'>,
+  batch: {
+    recipientIds: readonly string[];
+    inserted: readonly string[];
+    delivered: ReadonlySet<string>;
+    failures: ReadonlyMap<string, InboxFailureReason>;
+  },
+): DeliveryOutcome {
+  const failed: Partial<Record<InboxFailureReason, number>> = {};
+  for (const [id, reason] of batch.failures) if (!batch.delivered.has(id)) failed[reason] = (failed[reason] ?? 0) + 1;
+  const undelivered = batch.recipientIds.length - batch.delivered.size;
+  return {
+    decision,
+    inserted: batch.inserted.length,
+    delivered: batch.delivered.size,
+    failed,
+    expired: decision === 'expire' ? undelivered : 0,
+    cancelled: decision === 'cancel' ? undelivered : 0,
+  };
+}

@@ -1,0 +1,53 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { ContentRenderError, renderContent, type Content, type RenderedContent } from '#content';
+import type { SubscriberProfile } from '#subscribers';
+import type { InboxFailureReason } from '../inbox.errors.js';
+
+/** How long work says that it is alive. Rejects when the work was taken away: stop then. */
+export interface WorkProgress {
+  heartbeat(): Promise<void>;
+}
+
+/** Who gets a row, with the personalised fields in the same order, and who does not and why. */
+export interface PreparedRecipients {
+  readonly subscriberIds: readonly string[];
+  /** Absent when the content is the same for everybody. */
+  readonly rendered?: readonly RenderedContent[];
+  readonly failures: ReadonlyMap<string, InboxFailureReason>;
+}
+
+/** Renderings between two heartbeats: some 10 ms of work, after which other work of the process gets its turn. */
+export const RENDERINGS_PER_HEARTBEAT = 200;
+
+/** Renders personalised content for each recipient. One recipient's failure is that recipient's outcome and stops nobody else. */
+export async function renderRecipients(
+  batch: { content: Content; recipientIds: readonly string[]; profiles: ReadonlyMap<string, SubscriberProfile> },
+  progress: WorkProgress,
+): Promise<PreparedRecipients> {
+  const subscriberIds: string[] = [];
+  const rendered: RenderedContent[] = [];
+  const failures = new Map<string, InboxFailureReason>();
+  for (const [index, id] of batch.recipientIds.entries()) {
+    if (index > 0 && index % RENDERINGS_PER_HEARTBEAT === 0) {
+      await nextTurn();
+      await progress.heartbeat();
+    }
+    const fields = renderOne(batch.content, batch.profiles.get(id));
+    if (typeof fields === 'string') failures.set(id, fields);
+    else {
+      subscriberIds.push(id);
+      rendered.push(fields);
+    }
+  }
+  return { subscriberIds, rendered, failures };
+}
+
+function renderOne(content: Content, profile: SubscriberProfile | undefined): RenderedContent | InboxFailureReason {
+  if (profile === undefined) return 'subscriber_gone';
+  try {
+    return renderContent(content, profile);
+  } catch (error) {
+    if (error instanceof ContentRenderError) return 'content_render_failed';
+    throw error;
+  }
+}

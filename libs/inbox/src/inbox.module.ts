@@ -1,0 +1,37 @@
+import { Module } from '@nestjs/common';
+import { Clock, SystemClock } from '#contracts';
+import { ContentModule } from '#content';
+import { SubscribersModule } from '#subscribers';
+import { ChangeMessageController } from './change-message/change-message.controller.js';
+import { ChangeMessage } from './change-message/change-message.js';
+import { DeliverInboxConsumer } from './deliver/deliver-inbox.consumer.js';
+import { DeliverInbox } from './deliver/deliver-inbox.js';
+import { InboxStore } from './inbox.store.js';
+import { ListMessagesController } from './list-messages/list-messages.controller.js';
+import { ListMessages } from './list-messages/list-messages.js';
+import { MessagePresenter } from './message.js';
+import { MessageStore } from './message.store.js';
+import { KeepPartitions } from './partitions/keep-partitions.js';
+import { AnnounceMessagesConsumer } from './stream/announce-messages.consumer.js';
+import { AnnounceMessages } from './stream/announce-messages.js';
+import { CatchUp } from './stream/catch-up.js';
+import { StreamMessagesController } from './stream/stream-messages.controller.js';
+import { TabRegistry } from './stream/tab-registry.js';
+
+const SYSTEM_CLOCK = { provide: Clock, useClass: SystemClock };
+
+/** The gateway's part: the subscriber's own inbox over HTTP, and the streams that the log's broadcast records feed. */
+@Module({
+  imports: [ContentModule],
+  controllers: [ListMessagesController, ChangeMessageController, StreamMessagesController, AnnounceMessagesConsumer],
+  providers: [SYSTEM_CLOCK, MessageStore, MessagePresenter, ListMessages, ChangeMessage, TabRegistry, CatchUp, AnnounceMessages],
+})
+export class InboxApiModule {}
+
+/** The part of the inbox-delivery app: writes requested messages and keeps the table's partitions ahead. */
+@Module({
+  imports: [ContentModule, SubscribersModule],
+  controllers: [DeliverInboxConsumer],
+  providers: [SYSTEM_CLOCK, InboxStore, DeliverInbox, KeepPartitions],
+})
+export class InboxDeliveryModule {}

@@ -1,0 +1,103 @@
+import { Injectable } from '@nestjs/common';
+import type { RenderedContent } from '#content';
+import { Database, type Sql, type Transaction } from '#database';
+import type { DeliveryGate } from './deliver/decide-batch.js';
+
+/** One batch of rows: what the rows share, and who gets one. */
+export interface MessageBatch {
+  readonly messageKey: string;
+  readonly contentId: string;
+  readonly runId: string | null;
+  /** RFC 3339. */
+  readonly expiresAt: string;
+  /** Ascending by subscriber id, without repeats: sorted rows touch each index page once and lock in one order. */
+  readonly subscriberIds: readonly string[];
+  /** The personalised fields, parallel to `subscriberIds`; absent when the content is the same for everybody. */
+  readonly rendered?: readonly RenderedContent[];
+}
+
+/** The batch's coordinates within its run. */
+export interface ChunkKey {
+  readonly runId: string;
+  readonly chunkNo: number;
+}
+
+/** All SQL of the delivery stage: the gate, the bulk writer and the recount. */
+@Injectable()
+export class InboxStore {
+  constructor(private readonly database: Database) {}
+
+  /**
+   * Locks the batch until the end of the transaction and says whether it may go out; `undefined` for an unknown batch. The function
+   * is published by campaigns.
+   */
+  async lockDelivery(environmentId: string, chunk: ChunkKey, tx: Transaction): Promise<DeliveryGate | undefined> {
+    const [gate] = await tx.query<{ run_state: string; pending: number }>({
+      name: 'inbox_lock_delivery',
+      text: `SELECT run_state, pending FROM campaigns.lock_delivery(
+        p_environment_id => $1, p_run_id => $2, p_chunk_no => $3, p_channel => 'inbox')`,
+      values: [environmentId, chunk.runId, chunk.chunkNo],
+    });
+    return gate === undefined ? undefined : { runState: gate.run_state, pending: gate.pending };
+  }
+
+  /** Those of the given people who still exist. */
+  async findPresent(environmentId: string, subscriberIds: readonly string[], tx: Sql = this.database): Promise<Set<string>> {
+    const rows = await tx.query<{ id: string }>({
+      name: 'inbox_find_present',
+      text: 'SELECT id FROM subscribers.audience WHERE environment_id = $1 AND id = ANY ($2::uuid[])',
+      values: [environmentId, subscriberIds],
+    });
+    return new Set(rows.map((row) => row.id));
+  }
+
+  /**
+   * Writes one row per recipient and returns the ids of those who had none: a repeat of the same batch writes nothing. The identity
+   * (subscriber id, message key) merges redelivered records, re-emitted chunks and the work of a zombie handler. `delivered_at` is
+   * the instant of the statement, not of the transaction, which may have waited for its lock.
+   */
+  async insertMessages(environmentId: string, batch: MessageBatch, tx: Sql = this.database): Promise<string[]> {
+    if (batch.subscriberIds.length === 0) return [];
+    const shared = [environmentId, batch.messageKey, batch.contentId, batch.runId, batch.expiresAt, batch.subscriberIds];
+    const rows = await tx.query<{ subscriber_id: string }>(
+      batch.rendered === undefined
+        ? { name: 'inbox_insert_messages', text: INSERT_MESSAGES, values: shared }
+        : {
+            name: 'inbox_insert_rendered',
+            text: INSERT_RENDERED,
+            values: [...shared, batch.rendered.map((fields) => JSON.stringify(fields))],
+          },
+    );
+    return rows.map((row) => row.subscriber_id);
+  }
+
+  /** Those of the given people who have the message, whoever wrote it. */
+  async findDelivered(
+    environmentId: string,
+    messageKey: string,
+    subscriberIds: readonly string[],
+    tx: Sql = this.database,
+  ): Promise<Set<string>> {
+    const rows = await tx.query<{ subscriber_id: string }>({
+      name: 'inbox_find_delivered',
+      text: `SELECT subscriber_id FROM inbox.message
+        WHERE environment_id = $1 AND message_key = $2 AND subscriber_id = ANY ($3::uuid[])`,
+      values: [environmentId, messageKey, subscriberIds],
+    });
+    return new Set(rows.map((row) => row.subscriber_id));
+  }
+}
+
+const INSERT_MESSAGES = `
+  INSERT INTO inbox.message (environment_id, message_key, content_id, run_id, expires_at, delivered_at, subscriber_id)
+  SELECT $1::uuid, $2::uuid, $3::uuid, $4::uuid, $5::timestamptz, statement_timestamp(), recipient.subscriber_id
+  FROM unnest($6::uuid[]) AS recipient (subscriber_id)
+  ON CONFLICT DO NOTHING
+  RETURNING subscriber_id`;
+
+const INSERT_RENDERED = `
+  INSERT INTO inbox.message (environment_id, message_key, content_id, run_id, expires_at, delivered_at, subscriber_id, rendered)
+  SELECT $1::uuid, $2::uuid, $3::uuid, $4::uuid, $5::timestamptz, statement_timestamp(), recipient.subscriber_id, recipient.rendered::jsonb
+  FROM unnest($6::uuid[], $7::text[]) AS recipient (subscriber_id, rendered)
+  ON CONFLICT DO NOTHING
+  RETURNING subscriber_id`;
