@@ -6,3 +6,5 @@ export * from './database.module.js';
 export * from './database-log.js';
 export type { OnNotify } from './notification-listener.js';
 export * from './open-database.js';
+export { type EmbeddedPostgres, type EmbeddedPostgresOptions, startEmbeddedPostgres } from './embedded/embedded-postgres.js';
+export * from './migrate.js';

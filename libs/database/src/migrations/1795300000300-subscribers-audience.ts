@@ -5,37 +5,43 @@ export class SubscribersAudience1795300000300 implements MigrationInterface {
   async up(runner: QueryRunner): Promise<void> {
     await runner.query(`
       CREATE SCHEMA subscribers;
+      -- Times have milliseconds, as in JavaScript: what a program read back compares like the row itself.
       CREATE TABLE subscribers.subscriber (
         environment_id uuid NOT NULL,
         id uuid NOT NULL,
         external_id text COLLATE "C" NOT NULL CHECK (octet_length(external_id) BETWEEN 1 AND 255),
-        attributes jsonb NOT NULL DEFAULT '{}',
-        locale text,
-        time_zone text,
-        unsubscribed_at timestamptz,
-        created_at timestamptz NOT NULL DEFAULT now(),
-        updated_at timestamptz NOT NULL DEFAULT now(),
+        attributes jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(attributes) = 'object'),
+        locale text COLLATE "C",
+        time_zone text COLLATE "C",
+        unsubscribed_at timestamptz(3),
+        created_at timestamptz(3) NOT NULL DEFAULT now(),
+        updated_at timestamptz(3) NOT NULL DEFAULT now(),
         PRIMARY KEY (environment_id, id),
         UNIQUE (environment_id, external_id)
       ) WITH (fillfactor = 85);
       CREATE TABLE subscribers.attribute (
         environment_id uuid NOT NULL,
-        name text NOT NULL CHECK (length(name) BETWEEN 1 AND 100),
+        name text COLLATE "C" NOT NULL CHECK (length(name) BETWEEN 1 AND 100),
         type text NOT NULL CHECK (type IN ('string', 'number', 'boolean', 'date', 'list')),
-        created_at timestamptz NOT NULL DEFAULT now(),
+        created_at timestamptz(3) NOT NULL DEFAULT now(),
+        updated_at timestamptz(3) NOT NULL DEFAULT now(),
         PRIMARY KEY (environment_id, name)
       );
+      -- lines = created + updated + rejected. A running import whose progress_at grew old was interrupted.
       CREATE TABLE subscribers.import (
         environment_id uuid NOT NULL,
         id uuid NOT NULL,
         state text NOT NULL CHECK (state IN ('running', 'finished', 'failed')),
+        columns jsonb NOT NULL DEFAULT '[]',
         lines integer NOT NULL DEFAULT 0,
         created integer NOT NULL DEFAULT 0,
         updated integer NOT NULL DEFAULT 0,
         rejected integer NOT NULL DEFAULT 0,
+        failure_code text,
         failure text,
-        created_at timestamptz NOT NULL DEFAULT now(),
-        finished_at timestamptz,
+        created_at timestamptz(3) NOT NULL DEFAULT now(),
+        progress_at timestamptz(3) NOT NULL DEFAULT now(),
+        finished_at timestamptz(3),
         PRIMARY KEY (environment_id, id)
       );
       CREATE TABLE subscribers.import_rejection (
@@ -46,6 +52,10 @@ export class SubscribersAudience1795300000300 implements MigrationInterface {
         reason text NOT NULL,
         PRIMARY KEY (environment_id, import_id, line_no)
       );
+      -- The one rule by which a change meets what is there: shallow, by name; removed is a jsonb list of names or NULL.
+      CREATE FUNCTION subscribers.merge_attributes(present jsonb, patch jsonb, removed jsonb) RETURNS jsonb
+        LANGUAGE sql IMMUTABLE PARALLEL SAFE
+        RETURN (present || patch) - ARRAY(SELECT jsonb_array_elements_text(removed));
       -- The read of other contexts (segments, campaigns, delivery stages) over people: they never touch the tables.
       CREATE VIEW subscribers.audience AS
         SELECT environment_id, id, external_id, attributes, locale, time_zone, unsubscribed_at, created_at
