@@ -7,3 +7,4 @@ export * from './telemetry.config.js';
 export * from './telemetry.module.js';
 export * from './tracing.js';
 export * from './wide-logger.js';
+export * from './telemetry-handle.js';

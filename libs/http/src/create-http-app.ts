@@ -1,0 +1,151 @@
+import type { DynamicModule, Type } from '@nestjs/common';
+import { Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { SwaggerModule } from '@nestjs/swagger';
+import type { FastifyInstance } from 'fastify';
+import { BelfryConfig, ConfigModule } from '#config';
+import { flushTelemetry, NestLogger, TelemetryModule, WideLogger } from '#telemetry';
+import { type CorsPolicy, corsOptions } from './cors.js';
+import { closeEventStreams, countEventStreams } from './event-stream.js';
+import { HealthRegistry } from './health.js';
+import { createHttpAdapter } from './http-adapter.js';
+import { httpConfig } from './http.config.js';
+import { HTTP_ERRORS } from './http.errors.js';
+import { HttpModule } from './http.module.js';
+import { buildDocument } from './openapi.js';
+import { ERRORS_PAGE_PATH } from './problem.js';
+import { ProblemFilter } from './problem.filter.js';
+import { renderErrorsPage } from './render-errors-doc.js';
+import { logRequests, RequestsInFlight } from './request-log.js';
+import type { ErrorClass } from './routes.js';
+import { ShutdownService } from './shutdown.js';
+import { RequestValidationPipe } from './validation.pipe.js';
+
+/** How an app is made. */
+export interface HttpAppOptions {
+  /** Name of the app in logs: `gateway`. */
+  readonly name: string;
+  /** Must hold `httpConfig`, `telemetryConfig` and the sections of all modules. */
+  readonly config: BelfryConfig;
+  /** Version in the OpenAPI document. */
+  readonly version?: string;
+  /** Error classes explained at /docs/errors besides this lib's own. */
+  readonly errors?: readonly ErrorClass[];
+  /** Which origins may call from browsers; none without it. */
+  readonly cors?: CorsPolicy;
+}
+
+const API_DESCRIPTION = 'Campaigns, inbox and Web Push with true counts. Errors are problem details (RFC 9457) with a stable `code`.';
+
+@Module({})
+class AppRootModule {}
+
+/**
+ * Makes an app: HTTP server with limits, problem+json, validation, OpenAPI, health, metrics and staged shutdown around `module`.
+ * Configuration, telemetry and `HttpModule` are provided globally. Apps that only consume use it too (for health and metrics) and
+ * add `app.connectMicroservice({ strategy })` before `startHttpApp`.
+ *
+ * The app is neither initialised nor listening: call `startHttpApp(app)`, or in tests `await app.init()` and `app.inject(…)`.
+ */
+export async function createHttpApp(module: Type | DynamicModule, options: HttpAppOptions): Promise<NestFastifyApplication> {
+  const { config } = options;
+  const root: DynamicModule = {
+    module: AppRootModule,
+    imports: [ConfigModule.forRoot(config), TelemetryModule.forRoot(options.name), HttpModule, module],
+  };
+  const app = await NestFactory.create<NestFastifyApplication>(root, createHttpAdapter(config.of(httpConfig)), {
+    bodyParser: false,
+    bufferLogs: true,
+    abortOnError: false,
+  });
+  const logger = app.get(WideLogger);
+  app.useLogger(new NestLogger(logger));
+  app.useGlobalPipes(new RequestValidationPipe());
+  app.useGlobalFilters(new ProblemFilter(logger));
+  if (options.cors !== undefined) app.enableCors(corsOptions(options.cors));
+  const inFlight = new RequestsInFlight();
+  const instance = instanceOf(app);
+  logRequests(instance, logger, inFlight);
+  if (config.of(httpConfig).docsEnabled) serveDocs(app, options);
+  registerShutdown(app, inFlight);
+  return app;
+}
+
+/**
+ * Initialises an app, starts its consumers, listens, and ends it in stages by SIGTERM or SIGINT.
+ *
+ * @returns the URL the server listens on.
+ */
+export async function startHttpApp(app: NestFastifyApplication): Promise<string> {
+  const config = app.get(BelfryConfig);
+  const logger = app.get(WideLogger);
+  const { host, port } = config.of(httpConfig);
+  app.get(ShutdownService).listenForSignals();
+  for (const warning of config.warnings) logger.warn('config.key.unknown', { warning });
+  await app.startAllMicroservices();
+  await app.listen(port, host);
+  const url = await app.getUrl();
+  logger.info('app.started', { url, config: config.summary() });
+  return url;
+}
+
+function serveDocs(app: NestFastifyApplication, options: HttpAppOptions): void {
+  const { publicUrl } = options.config.of(httpConfig);
+  const facts = {
+    title: 'Belfry',
+    description: API_DESCRIPTION,
+    version: options.version ?? '1.0.0',
+    ...(publicUrl === undefined ? {} : { publicUrl }),
+  };
+  const page = renderErrorsPage([...HTTP_ERRORS, ...(options.errors ?? [])]);
+  SwaggerModule.setup('docs', app, () => buildDocument(app, facts), { jsonDocumentUrl: '/openapi.json', yamlDocumentUrl: '/openapi.yaml' });
+  instanceOf(app).get(ERRORS_PAGE_PATH, (_request, reply) => reply.type('text/html; charset=utf-8').send(page));
+}
+
+/** @see SHUTDOWN_STAGES */
+function registerShutdown(app: NestFastifyApplication, inFlight: RequestsInFlight): void {
+  const shutdown = app.get(ShutdownService);
+  const instance = instanceOf(app);
+  shutdown.register({ stage: 'readiness', name: 'readiness', run: (signal) => leaveLoadBalancer(app, signal) });
+  shutdown.register({ stage: 'stop', name: 'listener', run: () => void instance.server.close() });
+  shutdown.register({ stage: 'drain', name: 'requests', run: (signal) => inFlight.drained(() => countEventStreams(instance), signal) });
+  shutdown.register({ stage: 'drain', name: 'consumers', run: () => closeConsumers(app) });
+  shutdown.register({ stage: 'streams', name: 'event-streams', run: () => closeEventStreams(instance) });
+  shutdown.register({ stage: 'telemetry', name: 'telemetry', run: flushTelemetry });
+  shutdown.register({
+    stage: 'database',
+    name: 'modules',
+    run: () => {
+      instance.server.closeAllConnections();
+      return app.close();
+    },
+  });
+}
+
+/** Turns readiness off and waits as long as load balancers need to notice. */
+async function leaveLoadBalancer(app: NestFastifyApplication, signal: AbortSignal): Promise<void> {
+  app.get(HealthRegistry).turnOff();
+  const { shutdownNoticeMs } = app.get(BelfryConfig).of(httpConfig);
+  if (shutdownNoticeMs === 0) return;
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(resolve, shutdownNoticeMs);
+    signal.addEventListener('abort', () => (clearTimeout(timer), resolve()), { once: true });
+  });
+}
+
+/** Ends consumption: the strategies drain by themselves. Nest closes them again later; a strategy's close must be idempotent. */
+async function closeConsumers(app: NestFastifyApplication): Promise<void> {
+  await Promise.all(
+    app.getMicroservices().map((microservice) => (microservice as unknown as HybridMicroservice).getTransportServer().close()),
+  );
+}
+
+/** The part of Nest's microservice that its interface does not show. */
+interface HybridMicroservice {
+  getTransportServer(): { close(): unknown };
+}
+
+function instanceOf(app: NestFastifyApplication): FastifyInstance {
+  return app.getHttpAdapter().getInstance();
+}

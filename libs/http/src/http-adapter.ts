@@ -1,0 +1,157 @@
+import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import { PassThrough, pipeline, type Readable } from 'node:stream';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { ConfigOf } from '#config';
+import { newUuid } from '#contracts';
+import type { httpConfig } from './http.config.js';
+import {
+  BodyTooLargeError,
+  ContentEncodingUnsupportedError,
+  HeadersTooLargeError,
+  MediaTypeUnsupportedError,
+  RequestRefusedError,
+  RequestTimeoutError,
+  UrlInvalidError,
+} from './http.errors.js';
+import { parseJson } from './json-body.js';
+import { classifyError, PROBLEM_MEDIA_TYPE, toProblem } from './problem.js';
+import { sendProblem } from './problem.filter.js';
+import type { BelfryRouteConfig } from './route-config.js';
+import { trackRoutes } from './route-table.js';
+import { securityHeaders } from './security-headers.js';
+
+/** Bytes of one request's headers, the URL included. */
+const HEADER_BYTES_MAX = 16_384;
+
+/** Characters of a URL. */
+const URL_CHARACTERS_MAX = 8_192;
+
+/** Characters of one path parameter, percent-encoded. */
+const PATH_PARAMETER_CHARACTERS_MAX = 1_024;
+
+/** Time without any byte in either direction after which a connection is closed; event streams send heartbeats more often. */
+const CONNECTION_IDLE_MS_MAX = 120_000;
+
+/** Content types that routes may take as a stream. */
+const STREAMED_TYPES = ['application/x-ndjson', 'text/csv'] as const;
+
+const REQUEST_ID_PATTERN = /^[\w.:+/=-]{8,128}$/;
+
+/**
+ * Makes the HTTP server: limits against slow, huge and malformed requests, JSON parsing that only lets storable documents through,
+ * request ids, security headers.
+ */
+export function createHttpAdapter(config: ConfigOf<typeof httpConfig>): FastifyAdapter {
+  const adapter = new FastifyAdapter({
+    bodyLimit: config.bodyBytesMax,
+    requestTimeout: config.requestTimeoutMs,
+    keepAliveTimeout: config.keepAliveTimeoutMs,
+    connectionTimeout: CONNECTION_IDLE_MS_MAX,
+    http: { maxHeaderSize: HEADER_BYTES_MAX, headersTimeout: config.headersTimeoutMs },
+    trustProxy: config.trustProxy,
+    requestIdHeader: false,
+    genReqId: requestIdOf,
+    return503OnClosing: false,
+    routerOptions: { maxParamLength: PATH_PARAMETER_CHARACTERS_MAX },
+    frameworkErrors: (error: Error, request: FastifyRequest, reply: FastifyReply) => {
+      void reply.headers({ ...securityHeaders(request), 'x-request-id': request.id });
+      sendProblem(reply, classifyError(error), request.id);
+    },
+    clientErrorHandler: refuseConnection,
+  });
+  const instance = adapter.getInstance<FastifyInstance>();
+  instance.server.maxConnections = config.connectionsMax;
+  trackRoutes(instance);
+  addBodyParsers(instance);
+  instance.addHook('onRoute', (route) => {
+    const { bodyBytesMax } = (route.config ?? {}) as BelfryRouteConfig;
+    if (bodyBytesMax !== undefined) route.bodyLimit = bodyBytesMax;
+  });
+  instance.addHook('onRequest', acceptRequest);
+  return adapter;
+}
+
+/** A client may bring its own request id when it is sane; else it gets a new one. */
+function requestIdOf(request: Pick<IncomingMessage, 'headers'>): string {
+  const brought = request.headers['x-request-id'];
+  return typeof brought === 'string' && REQUEST_ID_PATTERN.test(brought) ? brought : newUuid();
+}
+
+/** Runs before anything else: headers that each answer carries, and refusals that need no route. */
+async function acceptRequest(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  void reply.headers({ ...securityHeaders(request), 'x-request-id': request.id });
+  if (request.raw.url !== undefined && request.raw.url.length > URL_CHARACTERS_MAX) throw new UrlInvalidError('The URL is too long.');
+  if (request.raw.url?.includes('%00') === true) throw new UrlInvalidError('The URL contains a NUL character.');
+  const encoding = request.headers['content-encoding'];
+  if (encoding !== undefined && encoding.toLowerCase() !== 'identity') throw new ContentEncodingUnsupportedError();
+}
+
+function addBodyParsers(instance: FastifyInstance): void {
+  instance.removeAllContentTypeParsers();
+  instance.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
+    try {
+      done(null, parseBody(request, body as Buffer));
+    } catch (error) {
+      done(error as Error);
+    }
+  });
+  instance.addContentTypeParser([...STREAMED_TYPES], (request, payload, done) => {
+    try {
+      done(null, streamBody(request, payload));
+    } catch (error) {
+      done(error as Error);
+    }
+  });
+}
+
+/** An empty body counts as none: many clients announce JSON on every request. */
+function parseBody(request: FastifyRequest, body: Buffer): unknown {
+  const { streamedTypes } = request.routeOptions.config as BelfryRouteConfig;
+  if (streamedTypes !== undefined && !streamedTypes.includes('application/json')) {
+    throw new MediaTypeUnsupportedError(`This route takes ${streamedTypes.join(' or ')}.`);
+  }
+  return body.length === 0 ? undefined : parseJson(body);
+}
+
+function streamBody(request: FastifyRequest, payload: Readable): Readable {
+  const { streamedTypes = [], bodyBytesMax = 0 } = request.routeOptions.config as BelfryRouteConfig;
+  const type = request.headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase() ?? '';
+  if (!streamedTypes.includes(type)) throw new MediaTypeUnsupportedError('This route takes application/json.');
+  return limitBytes(payload, bodyBytesMax);
+}
+
+/** Passes bytes on and fails with `BodyTooLargeError` after `bytesMax` of them. */
+function limitBytes(source: Readable, bytesMax: number): Readable {
+  let bytes = 0;
+  const limited = new PassThrough({
+    transform(chunk: Buffer, _encoding, done) {
+      bytes += chunk.length;
+      if (bytes > bytesMax) done(new BodyTooLargeError(`The body is larger than ${bytesMax} bytes.`));
+      else done(null, chunk);
+    },
+  });
+  // The reader of `limited` gets the error; without a callback here it would be thrown a second time.
+  return pipeline(source, limited, () => undefined);
+}
+
+/** Answers what is not even HTTP, or came too slowly, on the bare socket. */
+function refuseConnection(error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || socket.destroyed) return;
+  const refusal = refusalOf(error.code);
+  const body = JSON.stringify(toProblem(refusal, newUuid()));
+  if (socket.writable) {
+    socket.write(
+      `HTTP/1.1 ${refusal.facts.httpStatus} ${refusal.facts.title}\r\ncontent-type: ${PROBLEM_MEDIA_TYPE}\r\n` +
+        `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
+    );
+  }
+  socket.destroySoon();
+}
+
+function refusalOf(code: string | undefined) {
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return new RequestTimeoutError('The request did not arrive in time.');
+  if (code === 'HPE_HEADER_OVERFLOW') return new HeadersTooLargeError(`The request headers are larger than ${HEADER_BYTES_MAX} bytes.`);
+  return new RequestRefusedError('The request is not valid HTTP.');
+}

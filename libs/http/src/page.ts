@@ -1,0 +1,63 @@
+import { z } from 'zod';
+import { CURSOR_CHARACTERS_MAX } from './cursor.js';
+import { textSchema } from './text-schema.js';
+
+/** Most items of one page. */
+export const PAGE_ITEMS_MAX = 100;
+
+/** Items of one page when the caller does not say. */
+export const PAGE_ITEMS_DEFAULT = 20;
+
+/**
+ * The query of every list: `limit` and `cursor`. Extend it for filters: `pageQuerySchema.extend({ state: z.enum([…]).optional() })`.
+ * Unknown parameters are refused.
+ */
+export const pageQuerySchema = z.strictObject({
+  limit: z
+    .string()
+    .regex(/^\d{1,9}$/, { error: 'must be a whole number' })
+    .transform(Number)
+    .pipe(z.int().min(1).max(PAGE_ITEMS_MAX))
+    .default(PAGE_ITEMS_DEFAULT)
+    .meta({ description: `Items of one page, 1 to ${PAGE_ITEMS_MAX}.` }),
+  cursor: textSchema({ min: 1, max: CURSOR_CHARACTERS_MAX }).optional().meta({ description: '`next_cursor` of the previous page.' }),
+});
+
+/** The parsed query of a list. */
+export type PageQuery = z.infer<typeof pageQuerySchema>;
+
+/** One page of a list. */
+export interface Page<Item> {
+  readonly data: readonly Item[];
+  readonly has_more: boolean;
+  /** Cursor of the next page; `null` on the last one. */
+  readonly next_cursor: string | null;
+}
+
+/** Schema of a page of `item`, shown in the OpenAPI document as `name`. */
+export function pageSchema<Item extends z.ZodType>(item: Item, name: string) {
+  return z
+    .object({
+      data: z.array(item),
+      has_more: z.boolean().meta({ description: 'True when there is another page.' }),
+      next_cursor: z.string().nullable().meta({ description: 'Pass it as `cursor` to get the next page; null on the last one.' }),
+    })
+    .meta({ id: name });
+}
+
+/**
+ * Makes a page of `limit + 1` fetched rows: the surplus row only tells that there is more.
+ *
+ * @param cursorOf the cursor that stands for the place after a row.
+ */
+export function toPage<Row, Item>(
+  rows: readonly Row[],
+  limit: number,
+  present: (row: Row) => Item,
+  cursorOf: (row: Row) => string,
+): Page<Item> {
+  const shown = rows.slice(0, limit);
+  const last = shown.at(-1);
+  const hasMore = rows.length > limit && last !== undefined;
+  return { data: shown.map(present), has_more: hasMore, next_cursor: hasMore ? cursorOf(last) : null };
+}
