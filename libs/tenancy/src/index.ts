@@ -2,7 +2,7 @@ export * from './allowed-origins.js';
 export { API_KEY_STALE_MS_MAX, AuthenticateApiKey } from './authenticate/authenticate-api-key.js';
 export { ApiKeyGuard } from './authenticate/api-key.guard.js';
 export { bearerTokenOf } from './authenticate/bearer-token.js';
-export { API_KEY_SECURITY, CurrentEnvironment, RequireScope } from './authenticate/require-scope.js';
+export { CurrentEnvironment, RequireScope } from './authenticate/require-scope.js';
 export * from './create-workspace/create-workspace.js';
 export * from './environment.js';
 export * from './environment-directory.js';

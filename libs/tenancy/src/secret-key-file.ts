@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Environment } from '#config';
 import { parseSecretKey, SECRET_KEY_BYTES } from './secret-box.js';
 import { SecretKeyFileInvalidError } from './tenancy.errors.js';
 
@@ -32,6 +33,16 @@ export async function loadOrCreateSecretKey(dataDir: string): Promise<string> {
   const created = await readKey(path);
   if (created === undefined) throw new SecretKeyFileInvalidError(`${path} vanished while it was being made`);
   return created;
+}
+
+/**
+ * The environment variables of a process that uses the embedded Postgres: with the key from its data directory, unless
+ * BELFRY_SECRET_KEY is set. Every such process goes through here, so that all have the same key; whoever deletes the directory deletes
+ * the data and the key together.
+ */
+export async function withEmbeddedSecretKey(env: Environment, dataDir: string): Promise<Environment> {
+  if (env['BELFRY_SECRET_KEY'] !== undefined && env['BELFRY_SECRET_KEY'] !== '') return env;
+  return { ...env, BELFRY_SECRET_KEY: await loadOrCreateSecretKey(dataDir) };
 }
 
 async function readKey(path: string): Promise<string | undefined> {

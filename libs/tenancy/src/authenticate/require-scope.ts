@@ -1,11 +1,10 @@
 import { applyDecorators, createParamDecorator, type ExecutionContext, SetMetadata, UseGuards } from '@nestjs/common';
-import { ApiBearerAuth, ApiExtension } from '@nestjs/swagger';
+import { ApiExtension, ApiSecurity } from '@nestjs/swagger';
+import { SECURITY_SCHEMES, Throws } from '#http';
 import type { EnvironmentContext } from '../environment.js';
 import type { Scope } from '../scopes.js';
+import { ApiKeyInvalidError, ApiKeyMissingError, ScopeMissingError } from '../tenancy.errors.js';
 import { ApiKeyGuard, type AuthenticatedRequest, REQUIRED_SCOPE } from './api-key.guard.js';
-
-/** Name of the API key's security scheme in the OpenAPI document. */
-export const API_KEY_SECURITY = 'apiKey';
 
 /**
  * Admits API keys with this scope to a route or a controller, and documents it: the security scheme, and the scope as `x-permission`.
@@ -15,8 +14,9 @@ export function RequireScope(scope: Scope): MethodDecorator & ClassDecorator {
   return applyDecorators(
     SetMetadata(REQUIRED_SCOPE, scope),
     UseGuards(ApiKeyGuard),
-    ApiBearerAuth(API_KEY_SECURITY),
+    ApiSecurity(SECURITY_SCHEMES.apiKey, [scope]),
     ApiExtension('x-permission', scope),
+    Throws(ApiKeyMissingError, ApiKeyInvalidError, ScopeMissingError),
   );
 }
 

@@ -2,11 +2,23 @@ import { Body, Controller, Delete, Get, Param, Post, Query } from '@nestjs/commo
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
 import { decodeId, encodeId } from '#contracts';
-import { decodeCursor, encodeCursor, type Page, type PageQuery, pageQuerySchema, pageSchema, Returns, textSchema, toPage } from '#http';
+import {
+  decodeCursor,
+  encodeCursor,
+  type Page,
+  type PageQuery,
+  pageQuerySchema,
+  pageSchema,
+  Returns,
+  textSchema,
+  Throws,
+  toPage,
+} from '#http';
 import { CurrentEnvironment, RequireScope } from '../authenticate/require-scope.js';
 import { NAME_LENGTH_MAX } from '../create-workspace/create-workspace.js';
 import type { EnvironmentContext } from '../environment.js';
 import { SCOPES } from '../scopes.js';
+import { ApiKeyLimitReachedError, ApiKeyNotFoundError, ScopeMissingError, ScopeNotGrantableError } from '../tenancy.errors.js';
 import type { ApiKey } from '../tenancy.store.js';
 import { ManageApiKeys } from './manage-api-keys.js';
 
@@ -58,6 +70,8 @@ export class ManageApiKeysController {
     return toPage(rows, query.limit, presentApiKey, (row) => encodeCursor({ after: row.id }));
   }
 
+  // Above RequireScope, which documents 403 too: the upper decorator's entry stands.
+  @Throws(ScopeMissingError, ScopeNotGrantableError, ApiKeyLimitReachedError)
   @Post()
   @RequireScope('keys:write')
   @ApiOperation({ summary: 'Create an API key' })
@@ -74,6 +88,7 @@ export class ManageApiKeysController {
   @RequireScope('keys:write')
   @ApiOperation({ summary: 'Revoke an API key' })
   @Returns(204, null, 'The key is revoked: at once here, within three seconds in all instances.')
+  @Throws(ApiKeyNotFoundError)
   async revoke(@CurrentEnvironment() environment: EnvironmentContext, @Param('id') id: string): Promise<void> {
     await this.apiKeys.revoke(environment.environmentId, decodeId('apiKey', id));
   }

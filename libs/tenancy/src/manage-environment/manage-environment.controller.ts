@@ -2,10 +2,11 @@ import { Body, Controller, Get, Patch } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
 import { encodeId } from '#contracts';
-import { Returns, textSchema } from '#http';
+import { Returns, textSchema, Throws } from '#http';
 import { ALLOWED_ORIGINS_MAX, ORIGIN_LENGTH_MAX } from '../allowed-origins.js';
 import { CurrentEnvironment, RequireScope } from '../authenticate/require-scope.js';
 import { type Environment, ENVIRONMENT_KINDS, type EnvironmentContext } from '../environment.js';
+import { AllowedOriginInvalidError } from '../tenancy.errors.js';
 import { ManageEnvironment } from './manage-environment.js';
 
 const changeEnvironmentSchema = z
@@ -53,6 +54,7 @@ export class ManageEnvironmentController {
   @RequireScope('environment:write')
   @ApiOperation({ summary: 'Set the allowed origins' })
   @Returns(200, environmentSchema, 'The changed environment; in force everywhere within five seconds.')
+  @Throws(AllowedOriginInvalidError)
   async change(
     @CurrentEnvironment() caller: EnvironmentContext,
     @Body({ schema: changeEnvironmentSchema }) body: ChangeEnvironmentBody,
