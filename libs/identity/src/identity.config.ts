@@ -1,0 +1,14 @@
+import { defineConfig, integerText, setting } from '#config';
+
+/**
+ * Settings of identity. A proof cannot be guessed (256 bits), so the limits only keep floods away. They are generous because a whole
+ * company or a mobile network may share one address. Each instance counts for itself.
+ */
+export const identityConfig = defineConfig('identity', {
+  sessionAttemptsPerMinute: setting('IDENTITY_SESSION_ATTEMPTS_PER_MINUTE', integerText({ min: 1, max: 10_000_000 }).default(30_000), {
+    describe: 'Calls of POST /v1/session per network address and environment in one minute, per instance; further ones get 429.',
+  }),
+  sessionRejectionsPerMinute: setting('IDENTITY_SESSION_REJECTIONS_PER_MINUTE', integerText({ min: 1, max: 10_000_000 }).default(3_000), {
+    describe: 'Refused proofs per network address in one minute, per instance; after that every call of the address gets 429.',
+  }),
+});

@@ -1,0 +1,151 @@
+import { BelfryError, type ErrorFacts } from '#contracts';
+
+/** Every refused proof: missing, malformed, wrong, of another environment, or for an unknown environment. The answer does not tell which. */
+export class IdentityRejectedError extends BelfryError {
+  static override readonly facts: ErrorFacts = {
+    code: 'identity_rejected',
+    httpStatus: 401,
+    disposition: 'dead-letter',
+    title: 'The identity could not be verified',
+    hint: 'Send HMAC-SHA256 of exactly this subscriber_id as hex, base64 or base64url, made on your server with a live identity secret of the environment that public_key names.',
+  };
+
+  constructor() {
+    super('the proof of identity was not accepted');
+  }
+}
+
+/** A subscriber id that JSON carries as a number, an object or not at all. */
+export class SubscriberIdNotStringError extends BelfryError {
+  static override readonly facts: ErrorFacts = {
+    code: 'subscriber_id_not_string',
+    httpStatus: 400,
+    disposition: 'dead-letter',
+    title: 'The subscriber id is not a string',
+    hint: 'Quote the id in the JSON body: numbers lose leading zeros and large ids lose digits.',
+  };
+
+  constructor() {
+    super('subscriber_id must be a string', {
+      faults: [{ pointer: '/subscriber_id', code: 'not_string', message: 'must be a string' }],
+    });
+  }
+}
+
+/** A page whose origin the environment does not list. */
+export class OriginNotAllowedError extends BelfryError {
+  static override readonly facts: ErrorFacts = {
+    code: 'origin_not_allowed',
+    httpStatus: 403,
+    disposition: 'dead-letter',
+    title: 'The origin of the page is not allowed',
+    hint: 'Add the origin to allowed_origins with PATCH /v1/environment.',
+  };
+
+  constructor() {
+    super('pages of this origin may not call this route');
+  }
+}
+
+/** A browser-facing route was called without a session token. */
+export class SessionMissingError extends BelfryError {
+  static override readonly facts: ErrorFacts = {
+    code: 'session_missing',
+    httpStatus: 401,
+    disposition: 'dead-letter',
+    title: 'A session token is required',
+    hint: 'Open a session with POST /v1/session and send "Authorization: Bearer <token>". Tokens are never read from the URL.',
+  };
+
+  constructor() {
+    super('the request carries no session token');
+  }
+}
+
+/** A session token that this installation did not issue, or whose environment, subscriber or secret is gone. */
+export class SessionInvalidError extends BelfryError {
+  static override readonly facts: ErrorFacts = {
+    code: 'session_invalid',
+    httpStatus: 401,
+    disposition: 'dead-letter',
+    title: 'The session token is not valid',
+    hint: 'Open a new session with POST /v1/session.',
+  };
+
+  constructor(cause?: unknown) {
+    super('the session token is not valid', { cause });
+  }
+}
+
+/** A session token after its time, or a session that was refreshed for as long as it may be. */
+export class SessionExpiredError extends BelfryError {
+  static override readonly facts: ErrorFacts = {
+    code: 'session_expired',
+    httpStatus: 401,
+    disposition: 'dead-letter',
+    title: 'The session has expired',
+    hint: 'Open a new session with POST /v1/session; refresh the next one before its expires_at.',
+  };
+
+  constructor() {
+    super('the session has expired');
+  }
+}
+
+/** Too many requests of one network address. */
+export class RateLimitedError extends BelfryError {
+  static override readonly facts: ErrorFacts = {
+    code: 'rate_limited',
+    httpStatus: 429,
+    disposition: 'retry',
+    title: 'Too many requests',
+    hint: 'Wait for the seconds of the Retry-After header.',
+  };
+
+  constructor(readonly retryAfterSeconds: number) {
+    super(`try again in ${retryAfterSeconds} s`, { details: { retry_after_seconds: retryAfterSeconds } });
+  }
+}
+
+/** Unknown secret ids, and ids of other environments. */
+export class IdentitySecretNotFoundError extends BelfryError {
+  static override readonly facts: ErrorFacts = {
+    code: 'identity_secret_not_found',
+    httpStatus: 404,
+    disposition: 'dead-letter',
+    title: 'No such identity secret',
+    hint: 'List the secrets with GET /v1/identity-secrets.',
+  };
+
+  constructor() {
+    super('no identity secret has this id in this environment');
+  }
+}
+
+/** The environment has as many live secrets as it may: the old one and the new one of a rotation. */
+export class IdentitySecretLimitReachedError extends BelfryError {
+  static override readonly facts: ErrorFacts = {
+    code: 'identity_secret_limit_reached',
+    httpStatus: 409,
+    disposition: 'dead-letter',
+    title: 'Too many live identity secrets',
+    hint: 'Retire the secret that is no longer used with DELETE /v1/identity-secrets/{id}.',
+  };
+
+  constructor(secretsMax: number) {
+    super(`an environment has at most ${secretsMax} live identity secrets`);
+  }
+}
+
+/** Every error class of this lib, for docs/errors.md. */
+export const IDENTITY_ERRORS = [
+  IdentityRejectedError,
+  SubscriberIdNotStringError,
+  OriginNotAllowedError,
+  SessionMissingError,
+  SessionInvalidError,
+  SessionExpiredError,
+  RateLimitedError,
+  IdentitySecretNotFoundError,
+  IdentitySecretLimitReachedError,
+] as const;

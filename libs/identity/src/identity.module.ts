@@ -1,0 +1,38 @@
+import { Global, Module } from '@nestjs/common';
+import { DiscoveryModule } from '@nestjs/core';
+import { Clock, SystemClock } from '#contracts';
+import { SubscribersModule } from '#subscribers';
+import { Cors } from './browser-origins/cors.js';
+import { IdentityStore } from './identity.store.js';
+import { OpenWorkspace } from './open-workspace/open-workspace.js';
+import { LiveIdentitySecrets } from './secrets/live-identity-secrets.js';
+import { ManageIdentitySecretsController } from './secrets/manage-identity-secrets.controller.js';
+import { ManageIdentitySecrets } from './secrets/manage-identity-secrets.js';
+import { OpenSession } from './session/open-session.js';
+import { RefreshSession } from './session/refresh-session.js';
+import { SessionController } from './session/session.controller.js';
+import { SessionGuard } from './session/session.guard.js';
+import { SessionRateLimit } from './session/session-rate-limit.js';
+import { SessionTokens } from './session/session-tokens.js';
+
+const clockProvider = { provide: Clock, useClass: SystemClock };
+
+/** Identity secrets and the opening of workspaces, for the gateway and the command line. Needs `TenancyModule`. */
+@Module({
+  providers: [IdentityStore, LiveIdentitySecrets, ManageIdentitySecrets, OpenWorkspace],
+  exports: [IdentityStore, LiveIdentitySecrets, ManageIdentitySecrets, OpenWorkspace],
+})
+export class IdentityModule {}
+
+/**
+ * Sessions, for the gateway: the routes under /v1/session and /v1/identity-secrets, CORS of the browser-facing routes, and the guard
+ * behind `RequireSession` for every other module. Needs `TenancyModule` and the section `identityConfig`.
+ */
+@Global()
+@Module({
+  imports: [IdentityModule, SubscribersModule, DiscoveryModule],
+  providers: [clockProvider, Cors, SessionTokens, SessionGuard, SessionRateLimit, OpenSession, RefreshSession],
+  controllers: [SessionController, ManageIdentitySecretsController],
+  exports: [SessionTokens, SessionGuard],
+})
+export class IdentityApiModule {}

@@ -1,0 +1,12 @@
+export { BrowserFacing } from './browser-origins/browser-facing.js';
+export * from './identity.config.js';
+export * from './identity.errors.js';
+export * from './identity.module.js';
+export * from './open-workspace/open-workspace.js';
+export { type CreatedIdentitySecret, ManageIdentitySecrets } from './secrets/manage-identity-secrets.js';
+export { CurrentSession, CurrentSubscriber, RequireSession } from './session/require-session.js';
+export * from './session/session.js';
+export { SessionGuard } from './session/session.guard.js';
+export { SESSION_SECONDS_MAX, SESSION_TOKEN_SECONDS, SessionTokens } from './session/session-tokens.js';
+export * from './testing/seed-identity.js';
+export * from './verify/verify-subscriber-hash.js';

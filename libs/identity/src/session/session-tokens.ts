@@ -1,0 +1,108 @@
+import { errors, jwtVerify, SignJWT } from 'jose';
+import { Injectable } from '@nestjs/common';
+import { z } from 'zod';
+import { Clock } from '#contracts';
+import { SecretBox } from '#tenancy';
+import { SessionExpiredError, SessionInvalidError } from '../identity.errors.js';
+import { type IssuedToken, type Session, SESSION_GRADES } from './session.js';
+
+/** Life of one token. */
+export const SESSION_TOKEN_SECONDS = 15 * 60;
+
+/** How long a session can be kept alive by refreshing; then the proof is asked for again. */
+export const SESSION_SECONDS_MAX = 12 * 60 * 60;
+
+/** Longest token that is looked at. An external id of 255 bytes makes about 900 characters. */
+export const SESSION_TOKEN_LENGTH_MAX = 4_096;
+
+const ALGORITHM = 'HS256';
+const ISSUER = 'belfry';
+const AUDIENCE = 'belfry:browser';
+const TYPE = 'belfry-session+jwt';
+const KEY_PURPOSE = 'session-token';
+
+const claimsSchema = z.object({
+  sub: z.uuid(),
+  env: z.uuid(),
+  ext: z.string(),
+  grade: z.enum(SESSION_GRADES),
+  secret: z.uuid(),
+  auth_time: z.int(),
+});
+
+/**
+ * Issues and reads session tokens: JWTs of ours, HS256 under a key derived from the installation's key, so that every instance can
+ * read them without a query. They carry ids and no personal attributes.
+ */
+@Injectable()
+export class SessionTokens {
+  private readonly key: Uint8Array;
+
+  constructor(
+    box: SecretBox,
+    private readonly clock: Clock,
+  ) {
+    this.key = box.deriveKey(KEY_PURPOSE);
+  }
+
+  /**
+   * A token for the session, good for 15 minutes, but never beyond the session's greatest age.
+   * @throws SessionExpiredError when the session has reached its greatest age
+   */
+  async issue(session: Session): Promise<IssuedToken> {
+    const nowSeconds = secondsOf(this.clock.now());
+    const startedSeconds = secondsOf(session.startedAt);
+    const expirySeconds = Math.min(nowSeconds + SESSION_TOKEN_SECONDS, startedSeconds + SESSION_SECONDS_MAX);
+    if (expirySeconds <= nowSeconds) throw new SessionExpiredError();
+    const claims = { env: session.environmentId, ext: session.externalId, grade: session.grade, secret: session.secretId };
+    const token = await new SignJWT({ ...claims, auth_time: startedSeconds })
+      .setProtectedHeader({ alg: ALGORITHM, typ: TYPE })
+      .setIssuer(ISSUER)
+      .setAudience(AUDIENCE)
+      .setSubject(session.subscriberId)
+      .setIssuedAt(nowSeconds)
+      .setExpirationTime(expirySeconds)
+      .sign(this.key);
+    return { token, expiresAt: new Date(expirySeconds * 1_000) };
+  }
+
+  /**
+   * The session of a token.
+   * @throws SessionInvalidError, SessionExpiredError
+   */
+  async read(token: string): Promise<Session> {
+    if (token.length > SESSION_TOKEN_LENGTH_MAX) throw new SessionInvalidError();
+    const claims = claimsSchema.safeParse(await this.verify(token));
+    if (!claims.success) throw new SessionInvalidError(claims.error);
+    const { sub, env, ext, grade, secret, auth_time: startedSeconds } = claims.data;
+    return {
+      environmentId: env,
+      subscriberId: sub,
+      externalId: ext,
+      grade,
+      secretId: secret,
+      startedAt: new Date(startedSeconds * 1_000),
+    };
+  }
+
+  private async verify(token: string): Promise<unknown> {
+    try {
+      const { payload } = await jwtVerify(token, this.key, {
+        algorithms: [ALGORITHM],
+        typ: TYPE,
+        issuer: ISSUER,
+        audience: AUDIENCE,
+        requiredClaims: ['exp', 'iat', 'sub'],
+        currentDate: this.clock.now(),
+      });
+      return payload;
+    } catch (error) {
+      if (error instanceof errors.JWTExpired) throw new SessionExpiredError();
+      throw new SessionInvalidError(error);
+    }
+  }
+}
+
+function secondsOf(date: Date): number {
+  return Math.floor(date.getTime() / 1_000);
+}
