@@ -45,6 +45,11 @@ export interface Transaction extends Sql {
   afterCommit(work: () => void | Promise<void>): void;
 }
 
+/** One connection outside of any transaction. */
+export interface Session extends Sql {
+  readonly client: PoolClient;
+}
+
 /** How one transaction differs from the default (read committed, the pool's statement timeout). */
 export interface TransactionOptions {
   readonly isolation?: 'READ COMMITTED' | 'REPEATABLE READ' | 'SERIALIZABLE';
@@ -127,7 +132,7 @@ export class Database implements Sql {
    * Runs `work` on one connection outside of any transaction, for session locks and for statements that refuse a transaction. The
    * connection is closed afterwards, and with it every lock and setting of the session. It counts against the pool while it lasts.
    */
-  async session<T>(work: (session: Sql & { readonly client: PoolClient }) => Promise<T>): Promise<T> {
+  async session<T>(work: (session: Session) => Promise<T>): Promise<T> {
     const client = await this.acquire();
     const run = async (statement: Statement) => {
       try {

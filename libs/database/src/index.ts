@@ -8,3 +8,6 @@ export type { OnNotify } from './notification-listener.js';
 export * from './open-database.js';
 export { type EmbeddedPostgres, type EmbeddedPostgresOptions, startEmbeddedPostgres } from './embedded/embedded-postgres.js';
 export * from './migrate.js';
+export * from './partitions/partition-maintenance.js';
+export * from './partitions/partition-manager.js';
+export * from './partitions/partitioned-tables.js';

@@ -9,10 +9,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import { DataSource } from 'typeorm';
-import type { Sql } from './database.js';
+import { SystemClock } from '#contracts';
+import { Database, type Sql } from './database.js';
 import { type DatabaseLog, SILENT_LOG } from './database-log.js';
 import { errorCodeOf, LOCK_NOT_AVAILABLE_SQLSTATE, MigrationBlockedError, translateError } from './database.errors.js';
 import { MIGRATIONS } from './migrations/index.js';
+import { PartitionManager } from './partitions/partition-manager.js';
+import { PARTITIONED_TABLES } from './partitions/partitioned-tables.js';
 
 export interface MigrateOptions {
   readonly log?: DatabaseLog;
@@ -44,6 +47,7 @@ export async function migrate(url: string, options: MigrateOptions = {}): Promis
     await lock.query(`SET lock_timeout = ${Number(lockWaitMsMax)}`);
     await lock.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK_KEY]);
     const names = await runPending(url, log);
+    await ensurePartitions(url, log);
     log.info('database.migrated', { migrations: names, duration_ms: Math.round(performance.now() - startedMs) });
     return names;
   } catch (error) {
@@ -105,5 +109,19 @@ async function repeatWhileBlocked(source: DataSource, log: DatabaseLog): Promise
       log.warn('database.migration.blocked', { attempt }, error);
       await sleep(BLOCKED_DELAY_MS);
     }
+  }
+}
+
+/** No write finds its partition missing, whether or not an app that keeps them up has run yet. */
+async function ensurePartitions(url: string, log: DatabaseLog): Promise<void> {
+  const database = await Database.open({ url, applicationName: 'belfry migrate', poolConnectionsMax: 1, log });
+  try {
+    const manager = new PartitionManager(database, new SystemClock(), log);
+    for (const table of PARTITIONED_TABLES) {
+      const { parent, partitionsAhead } = await manager.ensureAhead(table, { waitForTurn: true });
+      if (partitionsAhead < 0) throw new MigrationBlockedError(`${parent} has no partition for now: its lock was not free in time`);
+    }
+  } finally {
+    await database.close();
   }
 }

@@ -1,0 +1,74 @@
+import type { OnApplicationBootstrap, OnModuleDestroy } from '@nestjs/common';
+import { metrics } from '@opentelemetry/api';
+import type { DatabaseLog } from '../database-log.js';
+import type { PartitionManager, PartitionReport } from './partition-manager.js';
+import type { PartitionedTable } from './partitioned-tables.js';
+
+/** How often each table is looked at: far more often than the shortest interval, so that a failed run has many successors. */
+const MAINTENANCE_PERIOD_MS = 3_600_000;
+
+/** Name of the gauge; its attribute `parent` names the table. */
+export const PARTITIONS_AHEAD_METRIC = 'belfry.database.partitions_ahead';
+
+/** Fewer than this ahead is an error event: there is about one interval left to act. */
+const PARTITIONS_AHEAD_ALARM = 2;
+
+/**
+ * Keeps partitioned tables: partitions ahead are made and expired ones dropped at the start and every hour. Any number of processes may
+ * run it; one works on a table at a time. A failed run is logged and the next one goes on.
+ */
+export class PartitionMaintenance implements OnApplicationBootstrap, OnModuleDestroy {
+  private readonly partitionsAhead = new Map<string, number>();
+  private readonly gauge = metrics.getMeter('belfry.database').createObservableGauge(PARTITIONS_AHEAD_METRIC, {
+    description: 'Partitions that follow the current one; -1 when writes have none. Alarm below 2.',
+  });
+  private timer: NodeJS.Timeout | undefined;
+  private running: Promise<void> = Promise.resolve();
+
+  constructor(
+    private readonly manager: PartitionManager,
+    /** `PARTITIONED_TABLES`, or those of them that this app keeps, with the retention that is configured. */
+    private readonly tables: readonly PartitionedTable[],
+    private readonly log: DatabaseLog,
+  ) {
+    this.gauge.addCallback((result) => {
+      for (const [parent, count] of this.partitionsAhead) result.observe(count, { parent });
+    });
+  }
+
+  onApplicationBootstrap(): void {
+    this.schedule();
+    this.timer = setInterval(() => this.schedule(), MAINTENANCE_PERIOD_MS);
+    this.timer.unref();
+  }
+
+  /** Waits for the run at hand. */
+  async onModuleDestroy(): Promise<void> {
+    clearInterval(this.timer);
+    await this.running;
+  }
+
+  /** One run over all tables. Never rejects. */
+  async runOnce(): Promise<readonly PartitionReport[]> {
+    const reports: PartitionReport[] = [];
+    for (const table of this.tables) {
+      try {
+        reports.push(await this.manager.ensureAhead(table), await this.manager.dropExpired(table));
+      } catch (error) {
+        this.log.warn('database.partitions.failed', { parent: table.parent }, error);
+      }
+    }
+    for (const { parent, partitionsAhead } of reports) {
+      this.partitionsAhead.set(parent, partitionsAhead);
+      if (partitionsAhead < PARTITIONS_AHEAD_ALARM)
+        this.log.error('database.partitions.short', { parent, partitions_ahead: partitionsAhead });
+    }
+    return reports;
+  }
+
+  private schedule(): void {
+    this.running = this.running.then(async () => {
+      await this.runOnce();
+    });
+  }
+}

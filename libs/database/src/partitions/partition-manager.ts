@@ -1,0 +1,218 @@
+/**
+ * Makes partitions before they are needed and drops those past their retention, beside running readers and writers.
+ *
+ * Life cycle of a partition: made (LIKE parent, CHECK, ATTACH; one transaction) -> written and read -> expired -> marked by a comment ->
+ * detached concurrently -> dropped. Each step after "expired" is its own transaction, so a kill between two leaves a state that the next
+ * run recognises (a pending detach, or a detached table with our mark) and finishes.
+ *
+ * Invariants:
+ * - One process works on one table at a time (session advisory lock); the others skip it.
+ * - Each statement waits a bounded time for its lock: a DDL that waits makes every later query on the table wait behind it.
+ * - `CREATE TABLE … PARTITION OF` is never used: it locks the whole table against readers. ATTACH does not.
+ * - Only a table with our mark is dropped once detached; what an operator detached by hand stays.
+ */
+import { escapeIdentifier, escapeLiteral } from 'pg';
+import type { Clock } from '#contracts';
+import type { Database, Session, Sql } from '../database.js';
+import { type DatabaseLog, SILENT_LOG } from '../database-log.js';
+import { errorCodeOf, LOCK_NOT_AVAILABLE_SQLSTATE } from '../database.errors.js';
+import {
+  countAhead,
+  expiryOf,
+  formatBound,
+  neededRanges,
+  parseBounds,
+  partitionName,
+  subtractRanges,
+  type TimeRange,
+} from './partition-ranges.js';
+import type { PartitionedTable } from './partitioned-tables.js';
+
+/** What one run did to one table. */
+export interface PartitionReport {
+  readonly parent: string;
+  /** Partitions after the current one; -1: not even now is covered, writes fail. Alarm below 2. */
+  readonly partitionsAhead: number;
+  readonly created: readonly string[];
+  readonly dropped: readonly string[];
+  /** `blocked`: a lock did not come in time, the next run goes on. `busy`: another process works on this table. */
+  readonly outcome: 'done' | 'blocked' | 'busy';
+}
+
+export interface PartitionRunOptions {
+  /** Wait for another process that works on the table, instead of leaving it to that one. */
+  readonly waitForTurn?: boolean;
+}
+
+/** Class of the advisory locks, one per table. */
+const PARTITION_LOCK_CLASS = 6_238_003;
+const TURN_WAIT_MS_MAX = 60_000;
+const LOCK_TIMEOUT_MS = 2_000;
+
+interface Partition extends TimeRange {
+  readonly name: string;
+  readonly detachPending: boolean;
+}
+
+export class PartitionManager {
+  constructor(
+    private readonly database: Database,
+    private readonly clock: Clock,
+    private readonly log: DatabaseLog = SILENT_LOG,
+    private readonly lockTimeoutMs = LOCK_TIMEOUT_MS,
+  ) {}
+
+  /** Makes the partitions that the table needs now and for the next `ahead` intervals. */
+  ensureAhead(table: PartitionedTable, options: PartitionRunOptions = {}): Promise<PartitionReport> {
+    return this.run(table, options, async (session, created) => {
+      const existing = await listPartitions(session, table);
+      const needed = neededRanges(table, this.nowMs());
+      for (const range of needed.flatMap((one) => subtractRanges(one, existing))) {
+        created.push(await createPartition(session, table, range));
+      }
+    });
+  }
+
+  /** Drops the partitions whose last moment is older than the table's retention, and finishes drops that were interrupted. */
+  dropExpired(table: PartitionedTable, options: PartitionRunOptions = {}): Promise<PartitionReport> {
+    return this.run(table, options, async (session, _created, dropped) => {
+      const partitions = await listPartitions(session, table);
+      for (const { name } of partitions.filter((partition) => partition.detachPending)) {
+        await session.execute({ text: `ALTER TABLE ${quote(table.parent)} DETACH PARTITION ${quoteChild(table, name)} FINALIZE` });
+      }
+      for (const name of await listDetached(session, table)) {
+        await dropTable(session, table, name);
+        dropped.push(name);
+      }
+      const expiryMs = expiryOf(table, this.nowMs());
+      for (const { name } of partitions.filter((partition) => partition.toMs <= expiryMs && !partition.detachPending)) {
+        await session.execute({ text: `COMMENT ON TABLE ${quoteChild(table, name)} IS ${escapeLiteral(markOf(table))}` });
+        await session.execute({ text: `ALTER TABLE ${quote(table.parent)} DETACH PARTITION ${quoteChild(table, name)} CONCURRENTLY` });
+        await dropTable(session, table, name);
+        dropped.push(name);
+      }
+    });
+  }
+
+  /** How many partitions follow the current one without a gap; -1 when even now is not covered. */
+  async partitionsAhead(table: PartitionedTable): Promise<number> {
+    return this.database.session(async (session) => {
+      await prepare(session, this.lockTimeoutMs);
+      return countAhead(await listPartitions(session, table), this.nowMs());
+    });
+  }
+
+  private async run(
+    table: PartitionedTable,
+    options: PartitionRunOptions,
+    work: (session: Session, created: string[], dropped: string[]) => Promise<void>,
+  ): Promise<PartitionReport> {
+    const [created, dropped]: [string[], string[]] = [[], []];
+    const report = await this.database.session(async (session): Promise<PartitionReport> => {
+      const outcome = (await takeTurn(session, table, options))
+        ? await this.attempt(session, () => work(session, created, dropped))
+        : 'busy';
+      const partitionsAhead = countAhead(await listPartitions(session, table), this.nowMs());
+      return { parent: table.parent, partitionsAhead, created, dropped, outcome };
+    });
+    if (created.length + dropped.length > 0 || report.outcome === 'blocked') {
+      const { parent, partitionsAhead, outcome } = report;
+      this.log.info('database.partitions.kept', { parent, partitions_ahead: partitionsAhead, created, dropped, outcome });
+    }
+    return report;
+  }
+
+  private async attempt(session: Session, work: () => Promise<void>): Promise<'done' | 'blocked'> {
+    await prepare(session, this.lockTimeoutMs);
+    try {
+      await work();
+      return 'done';
+    } catch (error) {
+      if (errorCodeOf(error) === LOCK_NOT_AVAILABLE_SQLSTATE) return 'blocked';
+      throw error;
+    }
+  }
+
+  private nowMs(): number {
+    return this.clock.now().getTime();
+  }
+}
+
+/** Bounds are printed in the session's time zone. A detach waits for old transactions as long as the lock timeout lets it. */
+async function prepare(session: Session, lockTimeoutMs: number): Promise<void> {
+  const settings = { timezone: 'UTC', datestyle: 'ISO', statement_timeout: '0', lock_timeout: String(lockTimeoutMs) };
+  for (const [name, value] of Object.entries(settings)) {
+    await session.query({ text: 'SELECT set_config($1, $2, false)', values: [name, value] });
+  }
+}
+
+async function takeTurn(session: Session, table: PartitionedTable, { waitForTurn = false }: PartitionRunOptions): Promise<boolean> {
+  await prepare(session, TURN_WAIT_MS_MAX);
+  const values = [PARTITION_LOCK_CLASS, table.parent];
+  if (waitForTurn) {
+    await session.query({ text: 'SELECT pg_advisory_lock($1, hashtext($2))', values });
+    return true;
+  }
+  const [row] = await session.query<{ taken: boolean }>({ text: 'SELECT pg_try_advisory_lock($1, hashtext($2)) AS taken', values });
+  return row?.taken === true;
+}
+
+async function listPartitions(sql: Sql, table: PartitionedTable): Promise<Partition[]> {
+  const rows = await sql.query<{ name: string; bounds: string; detach_pending: boolean }>({
+    text: `SELECT child.relname AS name, pg_get_expr(child.relpartbound, child.oid) AS bounds, inherits.inhdetachpending AS detach_pending
+           FROM pg_inherits AS inherits JOIN pg_class AS child ON child.oid = inherits.inhrelid
+           WHERE inherits.inhparent = $1::regclass
+           ORDER BY child.relname`,
+    values: [quote(table.parent)],
+  });
+  return rows.map((row) => ({ name: row.name, detachPending: row.detach_pending, ...parseBounds(table.key.type, row.bounds) }));
+}
+
+/** Tables that were detached to be dropped, and were not. */
+async function listDetached(sql: Sql, table: PartitionedTable): Promise<string[]> {
+  const rows = await sql.query<{ name: string }>({
+    text: `SELECT relname AS name FROM pg_class
+           WHERE relnamespace = $1::regnamespace AND relkind = 'r' AND NOT relispartition AND obj_description(oid, 'pg_class') = $2
+           ORDER BY relname`,
+    values: [escapeIdentifier(splitName(table.parent).schema), markOf(table)],
+  });
+  return rows.map((row) => row.name);
+}
+
+/** The CHECK tells ATTACH that there is nothing to look at; afterwards the bounds say the same, so it goes. */
+async function createPartition(session: Session, table: PartitionedTable, range: TimeRange): Promise<string> {
+  const name = partitionName(splitName(table.parent).table, range);
+  const [parent, child, column] = [quote(table.parent), quoteChild(table, name), escapeIdentifier(table.key.column)];
+  const from = escapeLiteral(formatBound(table.key.type, range.fromMs));
+  const to = escapeLiteral(formatBound(table.key.type, range.toMs));
+  // One text of several statements is one transaction.
+  const text = `
+    CREATE TABLE ${child} (LIKE ${parent} INCLUDING ALL, CONSTRAINT partition_bounds CHECK (${column} >= ${from} AND ${column} < ${to}));
+    ALTER TABLE ${parent} ATTACH PARTITION ${child} FOR VALUES FROM (${from}) TO (${to});
+    ALTER TABLE ${child} DROP CONSTRAINT partition_bounds;`;
+  await session.execute({ text });
+  return name;
+}
+
+async function dropTable(session: Session, table: PartitionedTable, name: string): Promise<void> {
+  await session.execute({ text: `DROP TABLE ${quoteChild(table, name)}` });
+}
+
+function markOf(table: PartitionedTable): string {
+  return `belfry: expired partition of ${table.parent}, to be dropped`;
+}
+
+function splitName(parent: string): { schema: string; table: string } {
+  const [schema, table] = parent.split('.');
+  if (schema === undefined || table === undefined) throw new Error(`Not a name of the form schema.table: ${parent}`);
+  return { schema, table };
+}
+
+function quote(parent: string): string {
+  const { schema, table } = splitName(parent);
+  return `${escapeIdentifier(schema)}.${escapeIdentifier(table)}`;
+}
+
+function quoteChild(table: PartitionedTable, name: string): string {
+  return `${escapeIdentifier(splitName(table.parent).schema)}.${escapeIdentifier(name)}`;
+}
