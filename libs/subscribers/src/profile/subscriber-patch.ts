@@ -1,0 +1,156 @@
+import { z } from 'zod';
+import type { FieldFault } from '#contracts';
+import { ATTRIBUTE_NAME_LENGTH_MAX, ATTRIBUTES_BYTES_MAX, ATTRIBUTES_MAX } from '../subscribers.limits.js';
+import { toAttributeValue, type AttributeType, type AttributeValue } from './attribute-value.js';
+import { externalIdFault } from './external-id.js';
+import { canonicalLocale, isTimeZone } from './locale-and-time-zone.js';
+
+/** Declared types of an environment's attributes by name. */
+export type DeclaredTypes = ReadonlyMap<string, AttributeType>;
+
+/**
+ * A change of one subscriber. What is absent stays as it is; `null` clears. Attributes are merged shallowly by name: a list is replaced as
+ * a whole.
+ */
+export interface SubscriberPatch {
+  readonly externalId: string;
+  readonly attributes?: Readonly<Record<string, AttributeValue | null>>;
+  readonly locale?: string | null;
+  readonly timeZone?: string | null;
+  /** True: the person gets no more messages, from now. False: gets them again. */
+  readonly unsubscribed?: boolean;
+}
+
+/** A change as it was sent, before anything was checked. */
+export interface SubscriberPatchInput {
+  readonly external_id: string;
+  readonly attributes?: Readonly<Record<string, unknown>> | undefined;
+  readonly locale?: string | null | undefined;
+  readonly time_zone?: string | null | undefined;
+  readonly unsubscribed?: boolean | undefined;
+}
+
+/** The checked change, or everything that is wrong with the input. */
+export type PatchOutcome =
+  { readonly ok: true; readonly patch: SubscriberPatch } | { readonly ok: false; readonly faults: readonly [FieldFault, ...FieldFault[]] };
+
+/** Names that would reach an object's prototype wherever attributes are read as plain objects. */
+const RESERVED_NAMES = new Set(['__proto__', 'constructor', 'prototype']);
+// oxlint-disable-next-line no-control-regex
+const UNFIT_CHARACTERS = /[\u0000-\u001f\u007f\p{Surrogate}]/u;
+
+/** What is wrong with an attribute's name; `undefined` when it is one. */
+export function attributeNameFault(name: string): string | undefined {
+  if (name === '') return 'must not be empty';
+  if (RESERVED_NAMES.has(name)) return `must not be ${name}`;
+  if (UNFIT_CHARACTERS.test(name)) return 'must not contain control characters or lone surrogates';
+  if (name.length > ATTRIBUTE_NAME_LENGTH_MAX && [...name].length > ATTRIBUTE_NAME_LENGTH_MAX) {
+    return `must not be longer than ${ATTRIBUTE_NAME_LENGTH_MAX} characters`;
+  }
+  return undefined;
+}
+
+/** Name of an attribute: 1 to 100 characters without controls, compared exactly. */
+export const attributeNameSchema = z
+  .string()
+  .superRefine((name, context) => {
+    const fault = attributeNameFault(name);
+    if (fault !== undefined) context.addIssue({ code: 'custom', message: fault });
+  })
+  .meta({ description: 'Name of an attribute, compared exactly.', minLength: 1, maxLength: ATTRIBUTE_NAME_LENGTH_MAX, examples: ['plan'] });
+
+/** Body of `PUT /v1/subscribers/{external_id}`. Values of attributes are checked by `toSubscriberPatch`, which knows the declared types. */
+export const subscriberPatchBodySchema = z
+  .strictObject({
+    attributes: z
+      .record(
+        z.string(),
+        z.union([z.string(), z.number(), z.boolean(), z.array(z.string()), z.null()], {
+          error: 'must be a string, a number, a boolean, a list of strings or null: objects are not kept',
+        }),
+      )
+      .optional()
+      .meta({
+        description: 'Merged by name into the present attributes; null removes one.',
+        examples: [{ plan: 'pro', seats: 12, trial_ends: null }],
+      }),
+    locale: z
+      .string()
+      .nullable()
+      .optional()
+      .meta({ description: 'BCP 47 language tag; null clears it.', examples: ['de-AT'] }),
+    time_zone: z
+      .string()
+      .nullable()
+      .optional()
+      .meta({ description: 'IANA time zone; null clears it.', examples: ['Europe/Vienna'] }),
+    unsubscribed: z
+      .boolean()
+      .optional()
+      .meta({ description: 'True stops all messages to this subscriber; false lets them through again.' }),
+  })
+  .meta({ id: 'SubscriberPatch', description: 'A change of one subscriber: what is left out stays as it is.' });
+
+/** Checks a change against the limits and the declared types, and brings its values into the form in which they are kept. */
+export function toSubscriberPatch(input: SubscriberPatchInput, declared: DeclaredTypes): PatchOutcome {
+  const faults: FieldFault[] = [];
+  const idFault = externalIdFault(input.external_id);
+  if (idFault !== undefined) faults.push({ pointer: '/external_id', code: 'external_id_invalid', message: idFault });
+  const attributes = input.attributes === undefined ? undefined : toAttributes(input.attributes, declared, faults);
+  const locale = typeof input.locale === 'string' ? canonicalLocale(input.locale) : input.locale;
+  if (locale === undefined && input.locale !== undefined) {
+    faults.push({ pointer: '/locale', code: 'locale_invalid', message: 'must be a BCP 47 language tag such as de-AT' });
+  }
+  if (typeof input.time_zone === 'string' && !isTimeZone(input.time_zone)) {
+    faults.push({ pointer: '/time_zone', code: 'time_zone_invalid', message: 'must be an IANA time zone such as Europe/Vienna' });
+  }
+  const [first, ...others] = faults;
+  if (first !== undefined) return { ok: false, faults: [first, ...others] };
+  return {
+    ok: true,
+    patch: {
+      externalId: input.external_id,
+      ...(attributes === undefined ? {} : { attributes }),
+      ...(locale === undefined ? {} : { locale }),
+      ...(input.time_zone === undefined ? {} : { timeZone: input.time_zone }),
+      ...(input.unsubscribed === undefined ? {} : { unsubscribed: input.unsubscribed }),
+    },
+  };
+}
+
+function toAttributes(
+  input: Readonly<Record<string, unknown>>,
+  declared: DeclaredTypes,
+  faults: FieldFault[],
+): Record<string, AttributeValue | null> {
+  const entries = Object.entries(input);
+  const attributes: Record<string, AttributeValue | null> = {};
+  if (entries.length > ATTRIBUTES_MAX) {
+    faults.push({ pointer: '/attributes', code: 'attributes_too_many', message: `must not have more than ${ATTRIBUTES_MAX} attributes` });
+    return attributes;
+  }
+  for (const [name, value] of entries) {
+    const pointer = `/attributes/${escapePointer(name)}`;
+    const nameFault = attributeNameFault(name);
+    if (nameFault !== undefined) {
+      faults.push({ pointer, code: 'attribute_name_invalid', message: `The attribute's name ${nameFault}` });
+      continue;
+    }
+    if (value === null) {
+      attributes[name] = null;
+      continue;
+    }
+    const outcome = toAttributeValue(value, declared.get(name));
+    if (outcome.ok) attributes[name] = outcome.value;
+    else faults.push({ pointer, code: outcome.code, message: outcome.message });
+  }
+  if (Buffer.byteLength(JSON.stringify(attributes), 'utf8') > ATTRIBUTES_BYTES_MAX) {
+    faults.push({ pointer: '/attributes', code: 'attributes_too_large', message: `must not be larger than ${ATTRIBUTES_BYTES_MAX} bytes` });
+  }
+  return attributes;
+}
+
+/** One segment of a JSON pointer. @see https://www.rfc-editor.org/rfc/rfc6901#section-3 */
+function escapePointer(name: string): string {
+  return name.replaceAll('~', '~0').replaceAll('/', '~1');
+}
