@@ -48,6 +48,7 @@ export * from './http.config.js';
 export * from './http.errors.js';
 export * from './http.module.js';
 export * from './idempotency.js';
+export * from './idempotency-retention.js';
 export * from './idempotency.store.js';
 export * from './json-body.js';
 export * from './openapi.js';

@@ -27,7 +27,10 @@ export interface Problem {
   readonly errors?: readonly FieldFault[];
 }
 
-/** Makes the answer for an expected failure. The class's details become extra members but never replace the standard ones. */
+/**
+ * Makes the answer for an expected failure. The class's details become extra members but never replace the standard ones. The
+ * message of a server-side failure may name hosts and users, so that `detail` is the title then.
+ */
 export function toProblem(error: BelfryError, requestId: string, status: number = error.facts.httpStatus): Problem {
   const { code, title, hint } = error.facts;
   return {
@@ -35,7 +38,7 @@ export function toProblem(error: BelfryError, requestId: string, status: number 
     type: `${ERRORS_PAGE_PATH}#${code}`,
     title,
     status,
-    detail: error.message,
+    detail: status >= 500 ? `${title}.` : error.message,
     code,
     hint,
     request_id: requestId,
