@@ -44,3 +44,6 @@ export class ContentNotFoundError extends BelfryError {
     super(`Content ${contentId} does not exist in this environment.`);
   }
 }
+
+/** Every error class of this context, for docs/errors.md. */
+export const CONTENT_ERRORS = [ContentTemplateInvalidError, ContentRenderError] as const;

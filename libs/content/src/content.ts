@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isStorableText, textSchema } from '#http';
 import { looksLikeTemplate } from './liquid.js';
 import { isSafeUrl, URL_CHARACTERS_MAX } from './safe-url.js';
 
@@ -15,21 +16,11 @@ export const CONTENT_LIMITS = {
   dataBytesMax: 2_048,
 } as const;
 
-/** NUL and half surrogate pairs: JSON can carry them, Postgres and the wire in UTF-8 cannot. */
-// oxlint-disable-next-line no-control-regex
-const UNSTORABLE_CHARACTERS = /[\p{Surrogate}\u0000]/u;
 const UNSAFE_URL = 'must be an https URL (http only for localhost) or a path that starts with a single slash';
-
-function text(charactersMax: number): z.ZodString {
-  return z
-    .string()
-    .max(charactersMax)
-    .refine((value) => !UNSTORABLE_CHARACTERS.test(value), 'must not contain NUL characters or half surrogate pairs');
-}
 
 /** A template may be longer than what it renders to; plain text is already held to the limit of rendered text. */
 function templateText(templateCharactersMax: number, charactersMax: number): z.ZodString {
-  return text(templateCharactersMax)
+  return textSchema({ max: templateCharactersMax })
     .refine((value) => looksLikeTemplate(value) || value.length <= charactersMax, `must be at most ${charactersMax} characters`)
     .describe('Liquid template');
 }
@@ -38,9 +29,9 @@ function filled(schema: z.ZodString): z.ZodString {
   return schema.refine((value) => value.trim() !== '', 'must not be blank');
 }
 
-const fixedUrl = text(URL_CHARACTERS_MAX).refine(isSafeUrl, UNSAFE_URL);
+const fixedUrl = textSchema({ max: URL_CHARACTERS_MAX }).refine(isSafeUrl, UNSAFE_URL);
 /** A URL with templates can only be judged after rendering, once per subscriber. */
-const templateUrl = text(URL_CHARACTERS_MAX).refine((value) => looksLikeTemplate(value) || isSafeUrl(value), UNSAFE_URL);
+const templateUrl = textSchema({ max: URL_CHARACTERS_MAX }).refine((value) => looksLikeTemplate(value) || isSafeUrl(value), UNSAFE_URL);
 
 const actionSchema = z.strictObject({
   id: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be 1 to 64 letters, digits, _ or -'),
@@ -49,9 +40,9 @@ const actionSchema = z.strictObject({
 });
 
 const dataSchema = z
-  .record(z.string().min(1).max(100), z.union([text(CONTENT_LIMITS.dataBytesMax), z.number(), z.boolean(), z.null()]))
+  .record(z.string().min(1).max(100), z.union([textSchema({ max: CONTENT_LIMITS.dataBytesMax }), z.number(), z.boolean(), z.null()]))
   .refine((data) => Object.keys(data).length <= CONTENT_LIMITS.dataKeysMax, `must have at most ${CONTENT_LIMITS.dataKeysMax} keys`)
-  .refine((data) => Object.keys(data).every((key) => !UNSTORABLE_CHARACTERS.test(key)), 'must not have NUL characters in its keys')
+  .refine((data) => Object.keys(data).every(isStorableText), 'must not have NUL characters or lone surrogates in its keys')
   .refine(
     (data) => Buffer.byteLength(JSON.stringify(data)) <= CONTENT_LIMITS.dataBytesMax,
     `must be at most ${CONTENT_LIMITS.dataBytesMax} bytes of JSON`,

@@ -1,0 +1,16 @@
+import { decodeId } from '#contracts';
+import { CampaignNotFoundError, RunNotFoundError } from './campaigns.errors.js';
+
+/** Reads a public run id. @throws RunNotFoundError for anything that cannot be one */
+export function parseRunId(publicId: string): string {
+  const runId = decodeId('run', publicId);
+  if (runId === undefined) throw new RunNotFoundError();
+  return runId;
+}
+
+/** Reads a public campaign id. @throws CampaignNotFoundError for anything that cannot be one */
+export function parseCampaignId(publicId: string): string {
+  const campaignId = decodeId('campaign', publicId);
+  if (campaignId === undefined) throw new CampaignNotFoundError();
+  return campaignId;
+}

@@ -1,0 +1,50 @@
+import { Injectable } from '@nestjs/common';
+import { z } from 'zod';
+import { Clock } from '#contracts';
+import { decodeCursor, encodeCursor, toPage, type Page, type PageQuery } from '#http';
+import { CampaignNotFoundError, RunNotFoundError } from '../campaigns.errors.js';
+import { CampaignStore } from '../campaign.store.js';
+import { isTerminal } from '../run-state.js';
+import type { Run } from '../run.js';
+import { RunStore } from '../run.store.js';
+import { presentRun, type RunResource } from './run-resource.js';
+
+const cursorSchema = z.strictObject({ before: z.uuid() });
+
+/** Reads runs with their counts. */
+@Injectable()
+export class ReadRuns {
+  constructor(
+    private readonly runs: RunStore,
+    private readonly campaigns: CampaignStore,
+    private readonly clock: Clock,
+  ) {}
+
+  /** @throws RunNotFoundError */
+  async read(environmentId: string, runId: string): Promise<RunResource> {
+    const run = await this.runs.find(environmentId, runId);
+    if (run === undefined) throw new RunNotFoundError();
+    return this.present(environmentId, [run]).then(([resource]) => resource as RunResource);
+  }
+
+  /** The runs of a campaign, newest first. @throws CampaignNotFoundError */
+  async list(environmentId: string, campaignId: string, query: PageQuery): Promise<Page<RunResource>> {
+    const before = query.cursor === undefined ? undefined : decodeCursor(query.cursor, cursorSchema).before;
+    if ((await this.campaigns.find(environmentId, campaignId)) === undefined) throw new CampaignNotFoundError();
+    const runs = await this.runs.listByCampaign(environmentId, { campaignId, limit: query.limit + 1, before });
+    const page = toPage(
+      runs,
+      query.limit,
+      (run) => run,
+      (run) => encodeCursor({ before: run.id }),
+    );
+    return { ...page, data: await this.present(environmentId, page.data) };
+  }
+
+  private async present(environmentId: string, runs: readonly Run[]): Promise<RunResource[]> {
+    const now = this.clock.now();
+    const open = runs.filter((run) => !isTerminal(run.state)).map((run) => run.id);
+    const tallies = open.length === 0 ? undefined : await this.runs.readTallies(environmentId, open, now);
+    return runs.map((run) => presentRun(run, tallies?.get(run.id), now));
+  }
+}

@@ -1,0 +1,103 @@
+import { z } from 'zod';
+import { encodeId } from '#contracts';
+import { CHANNELS } from '../channels.js';
+import {
+  emptyCounts,
+  liveCounts,
+  measureProgress,
+  sumReasons,
+  totalCounts,
+  type ChannelTally,
+  type RunCounts,
+  type RunTally,
+} from '../run-counts.js';
+import { RUN_STATES } from '../run-state.js';
+import type { Run } from '../run.js';
+
+const count = z.int().min(0);
+const reasons = z.record(z.string(), count);
+const time = z.iso.datetime();
+
+/** Counts as the API shows them. */
+export const countsResourceSchema = z
+  .object({
+    targeted: count.describe('delivered + failed + skipped + expired + cancelled + pending'),
+    delivered: count,
+    failed: count,
+    failed_by_reason: reasons,
+    skipped: count,
+    skipped_by_reason: reasons,
+    expired: count,
+    cancelled: count,
+    pending: count,
+  })
+  .meta({ id: 'RunCounts' });
+
+/** A run as the API shows it. */
+export const runResourceSchema = z
+  .object({
+    id: z.string(),
+    campaign_id: z.string(),
+    state: z.enum(RUN_STATES),
+    channels: z.array(z.enum(CHANNELS)),
+    counts: countsResourceSchema.describe('Deliveries over all channels; a person counts once per channel'),
+    counts_by_channel: z.partialRecord(z.enum(CHANNELS), countsResourceSchema),
+    planned_recipients: count.nullable().describe('Who matched when the run was planned; null before'),
+    chunks: z.object({ planned: count, fanned_out: count, settled: count }).nullable().describe('Null before planning and after the end'),
+    progress: z.number().min(0).max(1),
+    rate_per_second: z.number().min(0).describe('Outcomes per second: lately while the run is open, on average when it is over'),
+    eta_seconds: count.nullable(),
+    failure: z.string().nullable(),
+    triggered_at: time,
+    planned_at: time.nullable(),
+    finished_at: time.nullable(),
+    expires_at: time.describe('Nothing is delivered after this instant'),
+  })
+  .meta({ id: 'Run' });
+
+export type RunResource = z.infer<typeof runResourceSchema>;
+
+/** Shows a run. `tally` is what its chunks say now; a run that is over shows the counts that were frozen at its end. */
+export function presentRun(run: Run, tally: RunTally | undefined, now: Date): RunResource {
+  const counts = countsOf(run, tally);
+  const total = totalCounts(counts);
+  const progress = measureProgress(run, total, { outcomes: tally?.recentOutcomes ?? 0, now });
+  const chunks = run.counts === null ? tally?.chunks : undefined;
+  return {
+    id: encodeId('run', run.id),
+    campaign_id: encodeId('campaign', run.campaignId),
+    state: run.state,
+    channels: [...run.channels],
+    counts: presentCounts(total),
+    counts_by_channel: Object.fromEntries(Object.entries(counts).map(([channel, channelTally]) => [channel, presentCounts(channelTally)])),
+    planned_recipients: run.plannedRecipients,
+    chunks: chunks === undefined ? null : { planned: chunks.planned, fanned_out: chunks.fannedOut, settled: chunks.settled },
+    progress: progress.progress,
+    rate_per_second: progress.ratePerSecond,
+    eta_seconds: progress.etaSeconds,
+    failure: run.failure,
+    triggered_at: run.triggeredAt.toISOString(),
+    planned_at: run.plannedAt?.toISOString() ?? null,
+    finished_at: run.finishedAt?.toISOString() ?? null,
+    expires_at: run.expiresAt.toISOString(),
+  };
+}
+
+function countsOf(run: Run, tally: RunTally | undefined): RunCounts {
+  if (run.counts !== null) return run.counts;
+  return tally === undefined ? emptyCounts(run.channels) : liveCounts(run.channels, tally);
+}
+
+function presentCounts(tally: ChannelTally): RunResource['counts'] {
+  return {
+    targeted: tally.targeted,
+    delivered: tally.delivered,
+    failed: sumReasons(tally.failed),
+    failed_by_reason: { ...tally.failed },
+    skipped: sumReasons(tally.skipped),
+    skipped_by_reason: { ...tally.skipped },
+    expired: tally.expired,
+    cancelled: tally.cancelled,
+    pending: tally.pending,
+  };
+}
