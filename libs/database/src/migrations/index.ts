@@ -1,3 +1,4 @@
+import { EventLog1795300000020 } from './1795300000020-event-log.js';
 import { HttpIdempotency1795300000050 } from './1795300000050-http-idempotency.js';
 import { TenancyWorkspaces1795300000100 } from './1795300000100-tenancy-workspaces.js';
 import { IdentitySecrets1795300000200 } from './1795300000200-identity-secrets.js';
@@ -9,6 +10,7 @@ import { InboxMessages1795300000700 } from './1795300000700-inbox-messages.js';
 
 /** The one linear history of the schema, oldest first. */
 export const MIGRATIONS = [
+  EventLog1795300000020,
   HttpIdempotency1795300000050,
   TenancyWorkspaces1795300000100,
   IdentitySecrets1795300000200,

@@ -23,6 +23,15 @@ export interface PartitionedTable {
 /** Every partitioned table of the schema. `migrate` leaves their first partitions in place; the apps keep them up and drop the old ones. */
 export const PARTITIONED_TABLES: readonly PartitionedTable[] = [
   {
+    parent: 'event_log.record',
+    key: { column: 'appended_at', type: 'timestamptz' },
+    interval: 'day',
+    ahead: 3,
+    // No shorter than the longest `retentionHours` of a topic.
+    retentionDays: 3,
+    owner: 'event-log',
+  },
+  {
     parent: 'inbox.message',
     key: { column: 'message_key', type: 'uuidv7' },
     interval: 'week',
