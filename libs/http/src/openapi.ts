@@ -102,18 +102,15 @@ function operationIdFactory(controllerKey: string, methodKey: string): string {
   return name.startsWith(methodKey) || methodKey === 'handle' ? name : `${name}${methodKey.charAt(0).toUpperCase()}${methodKey.slice(1)}`;
 }
 
-/** zod's JSON Schema of the 2020-12 draft, which OpenAPI 3.1 speaks; schemas with a `.meta({ id })` become components. */
+/**
+ * zod's JSON Schema of the 2020-12 draft, which OpenAPI 3.1 speaks. A schema with a `.meta({ id })`, also the outermost one, arrives
+ * as a reference into `$defs`, which become the document's components.
+ */
 function convertSchema(schema: unknown, { schemaType }: { schemaType: 'input' | 'output' }) {
   if (!(schema instanceof z.ZodType)) return undefined;
-  const {
-    $defs: components = {},
-    $schema: _dialect,
-    id: _id,
-    ...body
-  } = z.toJSONSchema(schema, { io: schemaType, unrepresentable: 'any' });
-  const named = schema.meta()?.id;
-  if (named === undefined) return { schema: body, components };
-  return { schema: { $ref: `#/components/schemas/${named}` }, components: { ...components, [named]: body } };
+  const { $defs = {}, $schema: _dialect, ...body } = z.toJSONSchema(schema, { io: schemaType, unrepresentable: 'any' });
+  const components = Object.fromEntries(Object.entries($defs).map(([name, { id: _id, ...definition }]) => [name, definition]));
+  return { schema: body, components };
 }
 
 /** Each operation may answer with a problem; those with a permission answer 401 and 403. */
