@@ -4,6 +4,7 @@ import { ContentModule } from '#content';
 import { SubscribersModule } from '#subscribers';
 import { ChangeMessageController } from './change-message/change-message.controller.js';
 import { ChangeMessage } from './change-message/change-message.js';
+import { CountUnreadController } from './count-unread/count-unread.controller.js';
 import { DeliverInboxConsumer } from './deliver/deliver-inbox.consumer.js';
 import { DeliverInbox } from './deliver/deliver-inbox.js';
 import { InboxStore } from './inbox.store.js';
@@ -11,11 +12,12 @@ import { ListMessagesController } from './list-messages/list-messages.controller
 import { ListMessages } from './list-messages/list-messages.js';
 import { MessagePresenter } from './message.js';
 import { MessageStore } from './message.store.js';
-import { KeepPartitions } from './partitions/keep-partitions.js';
+import { KEEP_PARTITIONS } from './partitions/keep-partitions.js';
 import { AnnounceMessagesConsumer } from './stream/announce-messages.consumer.js';
 import { AnnounceMessages } from './stream/announce-messages.js';
 import { CatchUp } from './stream/catch-up.js';
 import { StreamMessagesController } from './stream/stream-messages.controller.js';
+import { StreamMessages } from './stream/stream-messages.js';
 import { TabRegistry } from './stream/tab-registry.js';
 
 const SYSTEM_CLOCK = { provide: Clock, useClass: SystemClock };
@@ -23,8 +25,18 @@ const SYSTEM_CLOCK = { provide: Clock, useClass: SystemClock };
 /** The gateway's part: the subscriber's own inbox over HTTP, and the streams that the log's broadcast records feed. */
 @Module({
   imports: [ContentModule],
-  controllers: [ListMessagesController, ChangeMessageController, StreamMessagesController, AnnounceMessagesConsumer],
-  providers: [SYSTEM_CLOCK, MessageStore, MessagePresenter, ListMessages, ChangeMessage, TabRegistry, CatchUp, AnnounceMessages],
+  controllers: [ListMessagesController, CountUnreadController, ChangeMessageController, StreamMessagesController, AnnounceMessagesConsumer],
+  providers: [
+    SYSTEM_CLOCK,
+    MessageStore,
+    MessagePresenter,
+    ListMessages,
+    ChangeMessage,
+    TabRegistry,
+    CatchUp,
+    StreamMessages,
+    AnnounceMessages,
+  ],
 })
 export class InboxApiModule {}
 
@@ -32,6 +44,6 @@ export class InboxApiModule {}
 @Module({
   imports: [ContentModule, SubscribersModule],
   controllers: [DeliverInboxConsumer],
-  providers: [SYSTEM_CLOCK, InboxStore, DeliverInbox, KeepPartitions],
+  providers: [SYSTEM_CLOCK, InboxStore, DeliverInbox, KEEP_PARTITIONS],
 })
 export class InboxDeliveryModule {}

@@ -46,7 +46,7 @@ export class InboxStore {
     const rows = await tx.query<{ id: string }>({
       name: 'inbox_find_present',
       text: 'SELECT id FROM subscribers.audience WHERE environment_id = $1 AND id = ANY ($2::uuid[])',
-      values: [environmentId, subscriberIds],
+      values: [environmentId, toUuidArray(subscriberIds)],
     });
     return new Set(rows.map((row) => row.id));
   }
@@ -56,19 +56,15 @@ export class InboxStore {
    * (subscriber id, message key) merges redelivered records, re-emitted chunks and the work of a zombie handler. `delivered_at` is
    * the instant of the statement, not of the transaction, which may have waited for its lock.
    */
-  async insertMessages(environmentId: string, batch: MessageBatch, tx: Sql = this.database): Promise<string[]> {
+  async insertMessages(environmentId: string, batch: MessageBatch, tx: Sql = this.database): Promise<readonly string[]> {
     if (batch.subscriberIds.length === 0) return [];
-    const shared = [environmentId, batch.messageKey, batch.contentId, batch.runId, batch.expiresAt, batch.subscriberIds];
-    const rows = await tx.query<{ subscriber_id: string }>(
+    const shared = [environmentId, batch.messageKey, batch.contentId, batch.runId, batch.expiresAt, toUuidArray(batch.subscriberIds)];
+    const [row] = await tx.query<{ written: string[] | null }>(
       batch.rendered === undefined
         ? { name: 'inbox_insert_messages', text: INSERT_MESSAGES, values: shared }
-        : {
-            name: 'inbox_insert_rendered',
-            text: INSERT_RENDERED,
-            values: [...shared, batch.rendered.map((fields) => JSON.stringify(fields))],
-          },
+        : { name: 'inbox_insert_rendered', text: INSERT_RENDERED, values: [...shared, JSON.stringify(batch.rendered)] },
     );
-    return rows.map((row) => row.subscriber_id);
+    return row?.written ?? batch.subscriberIds;
   }
 
   /** Those of the given people who have the message, whoever wrote it. */
@@ -82,22 +78,39 @@ export class InboxStore {
       name: 'inbox_find_delivered',
       text: `SELECT subscriber_id FROM inbox.message
         WHERE environment_id = $1 AND message_key = $2 AND subscriber_id = ANY ($3::uuid[])`,
-      values: [environmentId, messageKey, subscriberIds],
+      values: [environmentId, messageKey, toUuidArray(subscriberIds)],
     });
     return new Set(rows.map((row) => row.subscriber_id));
   }
 }
 
-const INSERT_MESSAGES = `
-  INSERT INTO inbox.message (environment_id, message_key, content_id, run_id, expires_at, delivered_at, subscriber_id)
-  SELECT $1::uuid, $2::uuid, $3::uuid, $4::uuid, $5::timestamptz, statement_timestamp(), recipient.subscriber_id
-  FROM unnest($6::uuid[]) AS recipient (subscriber_id)
-  ON CONFLICT DO NOTHING
-  RETURNING subscriber_id`;
+/**
+ * Tells who was written only when somebody was not: reading a thousand ids back costs the client more than all the rest. A null means
+ * everybody.
+ */
+const WRITTEN = `
+  SELECT CASE WHEN count(*) < cardinality($6::uuid[]) THEN coalesce(array_agg(subscriber_id), '{}') END AS written FROM inserted`;
 
+const INSERT_MESSAGES = `
+  WITH inserted AS (
+    INSERT INTO inbox.message (environment_id, message_key, content_id, run_id, expires_at, delivered_at, subscriber_id)
+    SELECT $1::uuid, $2::uuid, $3::uuid, $4::uuid, $5::timestamptz, statement_timestamp(), recipient.subscriber_id
+    FROM unnest($6::uuid[]) AS recipient (subscriber_id)
+    ON CONFLICT DO NOTHING
+    RETURNING subscriber_id
+  ) ${WRITTEN}`;
+
+/** One JSON document for all recipients: an array of texts would have to be escaped one by one. */
 const INSERT_RENDERED = `
-  INSERT INTO inbox.message (environment_id, message_key, content_id, run_id, expires_at, delivered_at, subscriber_id, rendered)
-  SELECT $1::uuid, $2::uuid, $3::uuid, $4::uuid, $5::timestamptz, statement_timestamp(), recipient.subscriber_id, recipient.rendered::jsonb
-  FROM unnest($6::uuid[], $7::text[]) AS recipient (subscriber_id, rendered)
-  ON CONFLICT DO NOTHING
-  RETURNING subscriber_id`;
+  WITH inserted AS (
+    INSERT INTO inbox.message (environment_id, message_key, content_id, run_id, expires_at, delivered_at, subscriber_id, rendered)
+    SELECT $1::uuid, $2::uuid, $3::uuid, $4::uuid, $5::timestamptz, statement_timestamp(), recipient.subscriber_id, recipient.rendered
+    FROM ROWS FROM (unnest($6::uuid[]), jsonb_array_elements($7::jsonb)) AS recipient (subscriber_id, rendered)
+    ON CONFLICT DO NOTHING
+    RETURNING subscriber_id
+  ) ${WRITTEN}`;
+
+/** Postgres' text form of an array of UUIDs, which need no quoting: pg would escape a thousand of them one by one. */
+function toUuidArray(ids: readonly string[]): string {
+  return `{${ids.join(',')}}`;
+}

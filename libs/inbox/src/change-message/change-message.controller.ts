@@ -1,8 +1,10 @@
 import { Controller, Param, Post } from '@nestjs/common';
-import { Returns } from '#http';
+import { ApiOperation, ApiTags } from '@nestjs/swagger';
+import { Returns, Throws } from '#http';
 import { CurrentSubscriber, RequireSession, type SessionSubscriber } from '#identity';
 import { z } from 'zod';
 import { inboxMessageSchema, type InboxMessage } from '../message.js';
+import { InboxMessageNotFoundError } from '../inbox.errors.js';
 import { ChangeMessage } from './change-message.js';
 
 const changedSchema = z
@@ -10,12 +12,14 @@ const changedSchema = z
   .meta({ id: 'InboxMessagesChanged' });
 
 /** The changing side of the inbox API, by session token. Every route is idempotent: a repeat answers the same and changes nothing. */
+@ApiTags('inbox')
 @Controller('v1/inbox/messages')
 export class ChangeMessageController {
   constructor(private readonly changeMessage: ChangeMessage) {}
 
   /** Marks every message as read that is not archived. */
   @Post('read-all')
+  @ApiOperation({ summary: 'Mark all messages as read' })
   @RequireSession()
   @Returns(200, changedSchema, 'All messages that are not archived are read.')
   async readAll(@CurrentSubscriber() subscriber: SessionSubscriber): Promise<z.infer<typeof changedSchema>> {
@@ -24,6 +28,7 @@ export class ChangeMessageController {
 
   /** Marks every message as seen that is not archived. */
   @Post('seen-all')
+  @ApiOperation({ summary: 'Mark all messages as seen' })
   @RequireSession()
   @Returns(200, changedSchema, 'All messages that are not archived are seen.')
   async seenAll(@CurrentSubscriber() subscriber: SessionSubscriber): Promise<z.infer<typeof changedSchema>> {
@@ -32,40 +37,50 @@ export class ChangeMessageController {
 
   /** The message came into view. */
   @Post(':id/seen')
+  @ApiOperation({ summary: 'Mark a message as seen' })
   @RequireSession()
   @Returns(200, inboxMessageSchema, 'The message is seen.')
+  @Throws(InboxMessageNotFoundError)
   async seen(@CurrentSubscriber() subscriber: SessionSubscriber, @Param('id') id: string): Promise<InboxMessage> {
     return this.changeMessage.change(subscriber, id, 'seen');
   }
 
   /** The message was opened; it is seen, too. */
   @Post(':id/read')
+  @ApiOperation({ summary: 'Mark a message as read' })
   @RequireSession()
   @Returns(200, inboxMessageSchema, 'The message is read.')
+  @Throws(InboxMessageNotFoundError)
   async read(@CurrentSubscriber() subscriber: SessionSubscriber, @Param('id') id: string): Promise<InboxMessage> {
     return this.changeMessage.change(subscriber, id, 'read');
   }
 
   /** Takes the reading back; an archived message returns to the inbox. */
   @Post(':id/unread')
+  @ApiOperation({ summary: 'Mark a message as unread' })
   @RequireSession()
   @Returns(200, inboxMessageSchema, 'The message is unread and in the inbox.')
+  @Throws(InboxMessageNotFoundError)
   async unread(@CurrentSubscriber() subscriber: SessionSubscriber, @Param('id') id: string): Promise<InboxMessage> {
     return this.changeMessage.change(subscriber, id, 'unread');
   }
 
   /** Puts the message away; it is seen and read, too. */
   @Post(':id/archive')
+  @ApiOperation({ summary: 'Archive a message' })
   @RequireSession()
   @Returns(200, inboxMessageSchema, 'The message is archived.')
+  @Throws(InboxMessageNotFoundError)
   async archive(@CurrentSubscriber() subscriber: SessionSubscriber, @Param('id') id: string): Promise<InboxMessage> {
     return this.changeMessage.change(subscriber, id, 'archive');
   }
 
   /** Takes the message back into the inbox; it stays read. */
   @Post(':id/unarchive')
+  @ApiOperation({ summary: 'Take a message out of the archive' })
   @RequireSession()
   @Returns(200, inboxMessageSchema, 'The message is in the inbox.')
+  @Throws(InboxMessageNotFoundError)
   async unarchive(@CurrentSubscriber() subscriber: SessionSubscriber, @Param('id') id: string): Promise<InboxMessage> {
     return this.changeMessage.change(subscriber, id, 'unarchive');
   }

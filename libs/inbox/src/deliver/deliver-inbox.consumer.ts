@@ -2,8 +2,8 @@ import { Controller } from '@nestjs/common';
 import { Ctx, Payload } from '@nestjs/microservices';
 import { inboxDeliveryRequestedUrgentV1, inboxDeliveryRequestedV1, type DeliveryRequested } from '#contracts';
 import { ConsumeBatch, type BatchContext, type ReceivedEvent } from '#event-log';
-import { WideLogger } from '#telemetry';
-import { DeliverInbox } from './deliver-inbox.js';
+import { ATTRIBUTE, contextFromTraceparent, countMetric, recordMetric, type SpanRequest, WideLogger, withSpan } from '#telemetry';
+import { DeliverInbox, type DeliveryOutcome } from './deliver-inbox.js';
 
 /** Partitions of campaigns handled at once: two connections fill two cores, more gain nothing. */
 const BULK_CONCURRENCY = 2;
@@ -40,22 +40,49 @@ export class DeliverInboxConsumer {
   }
 
   private async deliverEach(events: readonly ReceivedEvent<DeliveryRequested>[], context: BatchContext): Promise<void> {
-    for (const { event, topic, partition, offset } of events) {
+    for (const received of events) {
       await context.heartbeat();
-      const startedMs = performance.now();
-      const outcome = await this.deliverInbox.deliver(event, context);
-      this.log.info('inbox.batch.delivered', {
-        environment_id: event.environment_id,
-        run_id: event.chunk?.run_id,
-        chunk_no: event.chunk?.chunk_no,
-        message_key: event.message_key,
-        topic,
-        partition,
-        offset,
-        recipients: event.recipient_ids.length,
-        ...outcome,
-        duration_ms: Math.round(performance.now() - startedMs),
-      });
+      await withSpan('deliver inbox batch', spanOf(received, events.length), () => this.deliverOne(received, context));
+      context.finished(received.offset);
     }
   }
+
+  private async deliverOne({ event, appendedAt }: ReceivedEvent<DeliveryRequested>, context: BatchContext): Promise<void> {
+    const startedMs = performance.now();
+    const outcome = await this.deliverInbox.deliver(event, context);
+    countOutcome(outcome);
+    if (outcome.decision !== 'drop') recordMetric('deliveryDuration', (Date.now() - appendedAt.getTime()) / 1_000, INBOX);
+    this.log.info('inbox.batch.delivered', {
+      environment_id: event.environment_id,
+      run_id: event.chunk?.run_id,
+      chunk_no: event.chunk?.chunk_no,
+      message_key: event.message_key,
+      recipients: event.recipient_ids.length,
+      ...outcome,
+      duration_ms: Math.round(performance.now() - startedMs),
+    });
+  }
+}
+
+const INBOX = { [ATTRIBUTE.channel]: 'inbox' };
+
+/** Each chunk is a trace of its own: records that share a hand-over do not share a trace. */
+function spanOf({ event, headers }: ReceivedEvent<DeliveryRequested>, batchRecords: number): SpanRequest {
+  const attributes = {
+    ...INBOX,
+    [ATTRIBUTE.environmentId]: event.environment_id,
+    ...(event.chunk === undefined ? {} : { [ATTRIBUTE.runId]: event.chunk.run_id, [ATTRIBUTE.chunkNo]: event.chunk.chunk_no }),
+  };
+  return batchRecords === 1 ? { attributes } : { attributes, parent: contextFromTraceparent(headers['traceparent']) };
+}
+
+function countOutcome({ inserted, failed, expired, cancelled }: DeliveryOutcome): void {
+  const count = (amount: number, outcome: string, reason?: string) => {
+    const attributes = { ...INBOX, [ATTRIBUTE.outcome]: outcome, ...(reason === undefined ? {} : { [ATTRIBUTE.reason]: reason }) };
+    if (amount > 0) countMetric('deliveries', amount, attributes);
+  };
+  count(inserted, 'delivered');
+  count(expired, 'expired');
+  count(cancelled, 'cancelled');
+  for (const [reason, amount] of Object.entries(failed)) count(amount, 'failed', reason);
 }

@@ -66,10 +66,10 @@ export class DeliverInbox {
     recipientIds: readonly string[],
     work: { progress: WorkProgress; tx: Transaction },
   ): Promise<PreparedRecipients> {
-    const content = await this.contents.find(request.environment_id, request.content_id);
+    const content = await this.contents.find(request.environment_id, request.content_id, work.tx);
     if (content === undefined) return { subscriberIds: [], failures: failAll(recipientIds, 'content_missing') };
     if (content.personalised) {
-      const profiles = await this.subscribers.readProfiles(request.environment_id, [...recipientIds]);
+      const profiles = await this.subscribers.readProfiles(request.environment_id, recipientIds, work.tx);
       return renderRecipients({ content, recipientIds, profiles }, work.progress);
     }
     const present = await this.inbox.findPresent(request.environment_id, recipientIds, work.tx);
@@ -92,7 +92,7 @@ export class DeliverInbox {
 
   private async report(
     request: DeliveryRequested,
-    result: { outcome: DeliveryOutcome; inserted: string[] },
+    result: { outcome: DeliveryOutcome; inserted: readonly string[] },
     tx: Transaction,
   ): Promise<void> {
     const { outcome, inserted } = result;
@@ -106,7 +106,7 @@ export class DeliverInbox {
       await this.outbox.append(campaignDeliverySettledV1, [settled], tx);
     }
     if (inserted.length > 0) {
-      const notice = { environment_id: request.environment_id, message_key: request.message_key, recipient_ids: inserted };
+      const notice = { environment_id: request.environment_id, message_key: request.message_key, recipient_ids: [...inserted] };
       await this.outbox.append(inboxMessageDeliveredV1, [notice], tx);
     }
   }

@@ -1,9 +1,9 @@
 import { Controller, Get, Query } from '@nestjs/common';
-import { decodeCursor, encodeCursor, pageQuerySchema, pageSchema, Returns } from '#http';
+import { ApiOperation, ApiTags } from '@nestjs/swagger';
+import { CursorInvalidError, decodeCursor, encodeCursor, pageQuerySchema, pageSchema, Returns, Throws } from '#http';
 import { CurrentSubscriber, RequireSession, type SessionSubscriber } from '#identity';
 import { z } from 'zod';
 import { inboxMessageSchema, unreadCountSchema } from '../message.js';
-import type { UnreadCount } from '../message.store.js';
 import { ListMessages } from './list-messages.js';
 
 const flag = z.enum(['true', 'false']).transform((text) => text === 'true');
@@ -20,15 +20,18 @@ const inboxPageSchema = pageSchema(inboxMessageSchema, 'InboxMessagePage')
 
 const cursorSchema = z.strictObject({ before: z.uuid() });
 
-/** The reading side of the inbox API, by session token. */
+/** Pages of the inbox, by session token. */
+@ApiTags('inbox')
 @Controller('v1/inbox')
 export class ListMessagesController {
   constructor(private readonly listMessages: ListMessages) {}
 
   /** The messages of the session's subscriber, newest first. Expired messages are left out. */
   @Get('messages')
+  @ApiOperation({ summary: 'List the messages of an inbox' })
   @RequireSession()
   @Returns(200, inboxPageSchema, 'One page of the inbox with its unread count.')
+  @Throws(CursorInvalidError)
   async list(
     @CurrentSubscriber() subscriber: SessionSubscriber,
     @Query({ schema: listQuerySchema }) query: z.output<typeof listQuerySchema>,
@@ -42,13 +45,5 @@ export class ListMessagesController {
       next_cursor: nextBefore === undefined ? null : encodeCursor({ before: nextBefore }),
       unread: { ...unread },
     };
-  }
-
-  /** How many messages are unread: the number beside the bell. */
-  @Get('unread-count')
-  @RequireSession()
-  @Returns(200, unreadCountSchema, 'The number of unread messages, counted up to 99.')
-  async countUnread(@CurrentSubscriber() subscriber: SessionSubscriber): Promise<UnreadCount> {
-    return this.listMessages.countUnread(subscriber);
   }
 }

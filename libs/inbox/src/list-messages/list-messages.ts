@@ -10,7 +10,7 @@ export interface ListedMessages {
   readonly unread: UnreadCount;
 }
 
-/** Reads pages of an inbox and its unread count. */
+/** Reads pages of an inbox. */
 @Injectable()
 export class ListMessages {
   constructor(
@@ -28,9 +28,5 @@ export class ListMessages {
       nextBefore: rows.length > page.limit ? shown.at(-1)?.message_key : undefined,
       unread,
     };
-  }
-
-  async countUnread(owner: InboxOwner): Promise<UnreadCount> {
-    return this.messages.countUnread(owner);
   }
 }

@@ -96,15 +96,4 @@ describe('the tab registry', () => {
     tabs.add(new Tab(owner()));
     expect(() => tabs.add(new Tab(owner()))).toThrow(InboxStreamCapacityError);
   });
-
-  it('closes every tab at shutdown and takes no more', () => {
-    const tabs = registry();
-    const { sink } = recordingSink();
-    const tab = new Tab(owner());
-    tabs.add(tab);
-    tab.goLive(sink, []);
-    tabs.beforeApplicationShutdown();
-    expect(sink.closed).toBe(1);
-    expect(() => tabs.add(new Tab(owner()))).toThrow(InboxStreamCapacityError);
-  });
 });

@@ -1,4 +1,4 @@
-import { Injectable, type BeforeApplicationShutdown } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { BelfryConfig } from '#config';
 import { inboxConfig } from '../inbox.config.js';
 import { InboxStreamCapacityError, InboxStreamLimitError } from '../inbox.errors.js';
@@ -60,11 +60,10 @@ export class Tab {
  * gateway. Both limits are settings, because each open stream costs memory and a socket.
  */
 @Injectable()
-export class TabRegistry implements BeforeApplicationShutdown {
+export class TabRegistry {
   readonly #tabs = new Map<string, Set<Tab>>();
   readonly #limits: { perSubscriber: number; perProcess: number };
   #count = 0;
-  #stopped = false;
 
   constructor(config: BelfryConfig) {
     const { streamsPerSubscriberMax, streamsPerProcessMax } = config.of(inboxConfig);
@@ -81,7 +80,7 @@ export class TabRegistry implements BeforeApplicationShutdown {
    * @throws InboxStreamLimitError, InboxStreamCapacityError
    */
   add(tab: Tab): void {
-    if (this.#stopped || this.#count >= this.#limits.perProcess) throw new InboxStreamCapacityError();
+    if (this.#count >= this.#limits.perProcess) throw new InboxStreamCapacityError();
     const tabs = this.#tabs.get(keyOf(tab.owner)) ?? new Set();
     if (tabs.size >= this.#limits.perSubscriber) throw new InboxStreamLimitError(this.#limits.perSubscriber);
     this.#tabs.set(keyOf(tab.owner), tabs.add(tab));
@@ -105,12 +104,6 @@ export class TabRegistry implements BeforeApplicationShutdown {
   /** Sends an event to each tab of a subscriber. */
   send(owner: InboxOwner, event: TabEvent): void {
     for (const tab of this.tabsOf(owner)) tab.send(event);
-  }
-
-  /** Closes every stream and takes no more: open streams would keep the server from closing. */
-  beforeApplicationShutdown(): void {
-    this.#stopped = true;
-    for (const tabs of this.#tabs.values()) for (const tab of [...tabs]) tab.close();
   }
 }
 
