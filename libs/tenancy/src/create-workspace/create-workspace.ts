@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { newUuid } from '#contracts';
 import type { Transaction } from '#database';
+import { isStorableText } from '#http';
 import { type Environment, ENVIRONMENT_KINDS, type EnvironmentKind } from '../environment.js';
 import { hashKeyText, lastFourOf, newKeyText } from '../key-text.js';
 import { SCOPES } from '../scopes.js';
@@ -11,6 +12,11 @@ import { TenancyStore } from '../tenancy.store.js';
 export const NAME_LENGTH_MAX = 100;
 
 const FIRST_KEY_NAME = 'first key';
+
+/** True for 1 to {@link NAME_LENGTH_MAX} characters that Postgres can store. */
+export function isWorkspaceName(text: string): boolean {
+  return text.length >= 1 && text.length <= NAME_LENGTH_MAX && isStorableText(text);
+}
 
 /** What somebody wants to open. */
 export interface WorkspaceWish {
