@@ -11,3 +11,4 @@ export * from './migrate.js';
 export * from './partitions/partition-maintenance.js';
 export * from './partitions/partition-manager.js';
 export * from './partitions/partitioned-tables.js';
+export * from './schema-dump.js';

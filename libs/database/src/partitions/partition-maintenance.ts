@@ -1,14 +1,11 @@
 import type { OnApplicationBootstrap, OnModuleDestroy } from '@nestjs/common';
-import { metrics } from '@opentelemetry/api';
+import { observeMetric } from '#telemetry';
 import type { DatabaseLog } from '../database-log.js';
 import type { PartitionManager, PartitionReport } from './partition-manager.js';
 import type { PartitionedTable } from './partitioned-tables.js';
 
 /** How often each table is looked at: far more often than the shortest interval, so that a failed run has many successors. */
 const MAINTENANCE_PERIOD_MS = 3_600_000;
-
-/** Name of the gauge; its attribute `parent` names the table. */
-export const PARTITIONS_AHEAD_METRIC = 'belfry.database.partitions_ahead';
 
 /** Fewer than this ahead is an error event: there is about one interval left to act. */
 const PARTITIONS_AHEAD_ALARM = 2;
@@ -19,8 +16,8 @@ const PARTITIONS_AHEAD_ALARM = 2;
  */
 export class PartitionMaintenance implements OnApplicationBootstrap, OnModuleDestroy {
   private readonly partitionsAhead = new Map<string, number>();
-  private readonly gauge = metrics.getMeter('belfry.database').createObservableGauge(PARTITIONS_AHEAD_METRIC, {
-    description: 'Partitions that follow the current one; -1 when writes have none. Alarm below 2.',
+  private readonly stopObserving = observeMetric('partitionsAhead', (result) => {
+    for (const [parent, count] of this.partitionsAhead) result.observe(count, { table: parent });
   });
   private timer: NodeJS.Timeout | undefined;
   private running: Promise<void> = Promise.resolve();
@@ -30,11 +27,7 @@ export class PartitionMaintenance implements OnApplicationBootstrap, OnModuleDes
     /** `PARTITIONED_TABLES`, or those of them that this app keeps, with the retention that is configured. */
     private readonly tables: readonly PartitionedTable[],
     private readonly log: DatabaseLog,
-  ) {
-    this.gauge.addCallback((result) => {
-      for (const [parent, count] of this.partitionsAhead) result.observe(count, { parent });
-    });
-  }
+  ) {}
 
   onApplicationBootstrap(): void {
     this.schedule();
@@ -45,6 +38,7 @@ export class PartitionMaintenance implements OnApplicationBootstrap, OnModuleDes
   /** Waits for the run at hand. */
   async onModuleDestroy(): Promise<void> {
     clearInterval(this.timer);
+    this.stopObserving();
     await this.running;
   }
 

@@ -179,7 +179,10 @@ async function listDetached(sql: Sql, table: PartitionedTable): Promise<string[]
   return rows.map((row) => row.name);
 }
 
-/** The CHECK tells ATTACH that there is nothing to look at; afterwards the bounds say the same, so it goes. */
+/**
+ * The CHECK tells ATTACH that there is nothing to look at; afterwards the bounds say the same, so it goes. Identity columns are the
+ * parent's affair: ATTACH refuses a table that has its own.
+ */
 async function createPartition(session: Session, table: PartitionedTable, range: TimeRange): Promise<string> {
   const name = partitionName(splitName(table.parent).table, range);
   const [parent, child, column] = [quote(table.parent), quoteChild(table, name), escapeIdentifier(table.key.column)];
@@ -187,7 +190,7 @@ async function createPartition(session: Session, table: PartitionedTable, range:
   const to = escapeLiteral(formatBound(table.key.type, range.toMs));
   // One text of several statements is one transaction.
   const text = `
-    CREATE TABLE ${child} (LIKE ${parent} INCLUDING ALL, CONSTRAINT partition_bounds CHECK (${column} >= ${from} AND ${column} < ${to}));
+    CREATE TABLE ${child} (LIKE ${parent} INCLUDING ALL EXCLUDING IDENTITY, CONSTRAINT partition_bounds CHECK (${column} >= ${from} AND ${column} < ${to}));
     ALTER TABLE ${parent} ATTACH PARTITION ${child} FOR VALUES FROM (${from}) TO (${to});
     ALTER TABLE ${child} DROP CONSTRAINT partition_bounds;`;
   await session.execute({ text });

@@ -1,0 +1,434 @@
+-- Made from the migrations by `npm run generate`; do not edit. Partitions are left out: they depend on the day.
+SET check_function_bodies = off;
+
+CREATE SCHEMA campaigns;
+
+CREATE SCHEMA content;
+
+CREATE SCHEMA event_log;
+
+CREATE SCHEMA http;
+
+CREATE SCHEMA identity;
+
+CREATE SCHEMA inbox;
+
+CREATE SCHEMA segments;
+
+CREATE SCHEMA subscribers;
+
+CREATE SCHEMA tenancy;
+
+CREATE SEQUENCE public.schema_migration_id_seq AS integer;
+
+CREATE OR REPLACE FUNCTION campaigns.lock_delivery(p_environment_id uuid, p_run_id uuid, p_chunk_no integer, p_channel text)
+ RETURNS TABLE(run_state text, pending integer)
+ LANGUAGE plpgsql
+AS $function$
+      BEGIN
+        PERFORM FROM campaigns.chunk_delivery AS delivery
+        WHERE delivery.environment_id = p_environment_id AND delivery.run_id = p_run_id
+          AND delivery.chunk_no = p_chunk_no AND delivery.channel = p_channel
+        FOR NO KEY UPDATE;
+        RETURN QUERY
+          SELECT run.state, delivery.pending
+          FROM campaigns.chunk_delivery AS delivery
+          JOIN campaigns.run AS run ON run.environment_id = delivery.environment_id AND run.id = delivery.run_id
+          WHERE delivery.environment_id = p_environment_id AND delivery.run_id = p_run_id
+            AND delivery.chunk_no = p_chunk_no AND delivery.channel = p_channel;
+      END
+      $function$;
+
+CREATE OR REPLACE FUNCTION campaigns.sum_reasons(reasons jsonb)
+ RETURNS integer
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$ SELECT coalesce(sum(value::integer), 0)::integer FROM jsonb_each_text(reasons) $function$;
+
+CREATE OR REPLACE FUNCTION segments.instant_of(value jsonb)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+RETURN CASE WHEN ((jsonb_typeof(value) = 'string'::text) AND ((value #>> '{}'::text[]) ~ '^(?!0000)([0-9]{4}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8]))|([0-9]{2}(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)-02-29)(T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?(Z|[+-](0[0-9]|1[0-4]):[0-5][0-9]))?$'::text)) THEN date_trunc('milliseconds'::text, (CASE length((value #>> '{}'::text[])) WHEN 10 THEN ((value #>> '{}'::text[]) || 'T00:00:00Z'::text) ELSE (value #>> '{}'::text[]) END)::timestamp with time zone) ELSE NULL::timestamp with time zone END;
+
+CREATE OR REPLACE FUNCTION subscribers.merge_attributes(present jsonb, patch jsonb, removed jsonb)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN ((present || patch) - ARRAY(SELECT jsonb_array_elements_text(removed) AS jsonb_array_elements_text));
+
+CREATE TABLE campaigns.campaign (
+  environment_id uuid NOT NULL,
+  id uuid NOT NULL,
+  name text NOT NULL,
+  channels text[] NOT NULL,
+  content_id uuid NOT NULL,
+  audience jsonb NOT NULL,
+  ttl_seconds integer NOT NULL,
+  created_at timestamp with time zone DEFAULT now() NOT NULL,
+  updated_at timestamp with time zone DEFAULT now() NOT NULL,
+  CONSTRAINT campaign_pkey PRIMARY KEY (environment_id, id),
+  CONSTRAINT campaign_channels_check CHECK ((cardinality(channels) > 0)),
+  CONSTRAINT campaign_name_check CHECK (((length(name) >= 1) AND (length(name) <= 100))),
+  CONSTRAINT campaign_ttl_seconds_check CHECK ((ttl_seconds > 0))
+);
+
+CREATE TABLE campaigns.chunk (
+  environment_id uuid NOT NULL,
+  run_id uuid NOT NULL,
+  chunk_no integer NOT NULL,
+  lower_id uuid,
+  upper_id uuid NOT NULL,
+  planned_recipients integer NOT NULL,
+  state text DEFAULT 'planned'::text NOT NULL,
+  emissions integer DEFAULT 1 NOT NULL,
+  emitted_at timestamp with time zone NOT NULL,
+  fanned_out_at timestamp with time zone,
+  CONSTRAINT chunk_pkey PRIMARY KEY (environment_id, run_id, chunk_no),
+  CONSTRAINT chunk_state_check CHECK ((state = ANY (ARRAY['planned'::text, 'fanned_out'::text])))
+);
+
+CREATE TABLE campaigns.chunk_delivery (
+  environment_id uuid NOT NULL,
+  run_id uuid NOT NULL,
+  chunk_no integer NOT NULL,
+  channel text NOT NULL,
+  recipient_ids uuid[] NOT NULL,
+  targeted integer NOT NULL,
+  skipped jsonb DEFAULT '{}'::jsonb NOT NULL,
+  delivered integer DEFAULT 0 NOT NULL,
+  failed jsonb DEFAULT '{}'::jsonb NOT NULL,
+  expired integer DEFAULT 0 NOT NULL,
+  cancelled integer DEFAULT 0 NOT NULL,
+  pending integer NOT NULL,
+  reported_at timestamp with time zone,
+  CONSTRAINT chunk_delivery_pkey PRIMARY KEY (environment_id, run_id, chunk_no, channel),
+  CONSTRAINT chunk_delivery_channel_check CHECK ((channel = ANY (ARRAY['inbox'::text, 'push'::text]))),
+  CONSTRAINT counts_add_up CHECK ((targeted = (((((delivered + campaigns.sum_reasons(failed)) + campaigns.sum_reasons(skipped)) + expired) + cancelled) + pending))),
+  CONSTRAINT counts_are_not_negative CHECK ((LEAST(delivered, expired, cancelled, pending) >= 0))
+);
+
+ALTER TABLE campaigns.chunk_delivery ALTER COLUMN recipient_ids SET STORAGE EXTERNAL;
+
+CREATE TABLE campaigns.run (
+  environment_id uuid NOT NULL,
+  id uuid NOT NULL,
+  campaign_id uuid NOT NULL,
+  state text NOT NULL,
+  channels text[] NOT NULL,
+  content_id uuid NOT NULL,
+  rule jsonb,
+  message_key uuid NOT NULL,
+  expires_at timestamp with time zone NOT NULL,
+  planned_recipients integer,
+  planned_chunks integer,
+  counts jsonb,
+  failure text,
+  traceparent text,
+  emissions integer DEFAULT 1 NOT NULL,
+  emitted_at timestamp with time zone NOT NULL,
+  triggered_at timestamp with time zone NOT NULL,
+  planned_at timestamp with time zone,
+  finished_at timestamp with time zone,
+  CONSTRAINT run_pkey PRIMARY KEY (environment_id, id),
+  CONSTRAINT run_state CHECK ((state = ANY (ARRAY['triggered'::text, 'running'::text, 'paused'::text, 'cancelling'::text, 'finished'::text, 'cancelled'::text, 'failed'::text])))
+);
+
+CREATE TABLE campaigns.single_message (
+  environment_id uuid NOT NULL,
+  message_key uuid NOT NULL,
+  subscriber_id uuid NOT NULL,
+  content_id uuid NOT NULL,
+  channels text[] NOT NULL,
+  expires_at timestamp with time zone NOT NULL,
+  created_at timestamp with time zone DEFAULT now() NOT NULL,
+  CONSTRAINT single_message_pkey PRIMARY KEY (environment_id, message_key)
+);
+
+CREATE TABLE content.content (
+  environment_id uuid NOT NULL,
+  id uuid NOT NULL,
+  fields jsonb NOT NULL,
+  personalised boolean NOT NULL,
+  created_at timestamp with time zone DEFAULT now() NOT NULL,
+  CONSTRAINT content_pkey PRIMARY KEY (environment_id, id)
+);
+
+CREATE TABLE event_log.dead_letter (
+  id uuid NOT NULL,
+  group_name text NOT NULL,
+  topic text NOT NULL,
+  partition integer NOT NULL,
+  record_offset bigint NOT NULL,
+  environment_id uuid,
+  key text NOT NULL,
+  headers json NOT NULL,
+  value bytea NOT NULL,
+  reason_code text NOT NULL,
+  reason_message text NOT NULL,
+  attempts integer NOT NULL,
+  state text DEFAULT 'waiting'::text NOT NULL,
+  appended_at timestamp with time zone NOT NULL,
+  failed_at timestamp with time zone DEFAULT now() NOT NULL,
+  settled_at timestamp with time zone,
+  CONSTRAINT dead_letter_pkey PRIMARY KEY (id),
+  CONSTRAINT dead_letter_attempts_check CHECK ((attempts >= 0)),
+  CONSTRAINT dead_letter_state CHECK ((state = ANY (ARRAY['waiting'::text, 'replayed'::text, 'discarded'::text])))
+);
+
+CREATE TABLE event_log.group_member (
+  group_name text NOT NULL,
+  topic_id integer NOT NULL,
+  member_id uuid NOT NULL,
+  lease_expires_at timestamp with time zone NOT NULL,
+  CONSTRAINT group_member_pkey PRIMARY KEY (group_name, topic_id, member_id)
+) WITH (fillfactor=50);
+
+CREATE TABLE event_log.group_partition (
+  group_name text NOT NULL,
+  topic_id integer NOT NULL,
+  partition integer NOT NULL,
+  committed_offset bigint NOT NULL,
+  member_id uuid,
+  epoch bigint DEFAULT 0 NOT NULL,
+  CONSTRAINT group_partition_pkey PRIMARY KEY (group_name, topic_id, partition),
+  CONSTRAINT group_partition_committed_offset_check CHECK ((committed_offset >= 0))
+) WITH (fillfactor=50, autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=2000);
+
+CREATE TABLE event_log.head (
+  topic_id integer NOT NULL,
+  partition integer NOT NULL,
+  next_offset bigint DEFAULT 0 NOT NULL,
+  CONSTRAINT head_pkey PRIMARY KEY (topic_id, partition)
+) WITH (fillfactor=50, autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=2000);
+
+CREATE TABLE event_log.outbox (
+  lane text NOT NULL,
+  bucket smallint NOT NULL,
+  outbox_id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+  created_at timestamp with time zone DEFAULT now() NOT NULL,
+  topic text NOT NULL,
+  key text NOT NULL,
+  headers json,
+  value bytea NOT NULL,
+  CONSTRAINT outbox_pkey PRIMARY KEY (lane, bucket, outbox_id),
+  CONSTRAINT outbox_lane CHECK ((lane = ANY (ARRAY['bulk'::text, 'urgent'::text])))
+) WITH (autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=5000);
+
+ALTER TABLE event_log.outbox ALTER COLUMN value SET STORAGE EXTERNAL;
+
+CREATE TABLE event_log.record (
+  topic_id integer NOT NULL,
+  partition integer NOT NULL,
+  record_offset bigint NOT NULL,
+  appended_at timestamp with time zone NOT NULL,
+  key text NOT NULL,
+  headers json,
+  value bytea NOT NULL
+) PARTITION BY RANGE (appended_at);
+
+ALTER TABLE event_log.record ALTER COLUMN value SET STORAGE EXTERNAL;
+
+CREATE TABLE event_log.topic (
+  topic_id integer GENERATED ALWAYS AS IDENTITY NOT NULL,
+  topic text NOT NULL,
+  partitions integer NOT NULL,
+  retention_hours integer NOT NULL,
+  created_at timestamp with time zone DEFAULT now() NOT NULL,
+  CONSTRAINT topic_pkey PRIMARY KEY (topic_id),
+  CONSTRAINT topic_topic_key UNIQUE (topic),
+  CONSTRAINT topic_partitions_check CHECK (((partitions >= 1) AND (partitions <= 1000))),
+  CONSTRAINT topic_retention_hours_check CHECK ((retention_hours > 0)),
+  CONSTRAINT topic_topic_check CHECK (((length(topic) >= 1) AND (length(topic) <= 249)))
+);
+
+CREATE TABLE http.idempotency_record (
+  environment_id uuid NOT NULL,
+  route text NOT NULL,
+  key text NOT NULL,
+  request_hash bytea NOT NULL,
+  response json,
+  created_at timestamp with time zone DEFAULT now() NOT NULL,
+  CONSTRAINT idempotency_record_pkey PRIMARY KEY (environment_id, route, key),
+  CONSTRAINT idempotency_record_key_check CHECK (((length(key) >= 1) AND (length(key) <= 255))),
+  CONSTRAINT idempotency_record_request_hash_check CHECK ((octet_length(request_hash) = 32))
+);
+
+CREATE TABLE identity.secret (
+  environment_id uuid NOT NULL,
+  id uuid NOT NULL,
+  ciphertext bytea NOT NULL,
+  last_four text NOT NULL,
+  created_at timestamp with time zone DEFAULT now() NOT NULL,
+  retired_at timestamp with time zone,
+  CONSTRAINT secret_pkey PRIMARY KEY (environment_id, id)
+);
+
+CREATE TABLE inbox.message (
+  environment_id uuid NOT NULL,
+  subscriber_id uuid NOT NULL,
+  message_key uuid NOT NULL,
+  content_id uuid NOT NULL,
+  run_id uuid,
+  rendered jsonb,
+  delivered_at timestamp with time zone DEFAULT now() NOT NULL,
+  expires_at timestamp with time zone NOT NULL,
+  seen_at timestamp with time zone,
+  read_at timestamp with time zone,
+  archived_at timestamp with time zone,
+  changed_at timestamp with time zone,
+  CONSTRAINT message_pkey PRIMARY KEY (subscriber_id, message_key)
+) PARTITION BY RANGE (message_key);
+
+CREATE TABLE public.schema_migration (
+  id integer DEFAULT nextval('public.schema_migration_id_seq'::regclass) NOT NULL,
+  "timestamp" bigint NOT NULL,
+  name character varying NOT NULL,
+  CONSTRAINT "PK_0edff5015b71cc0389ae0f4b9a1" PRIMARY KEY (id)
+);
+
+CREATE TABLE segments.segment (
+  environment_id uuid NOT NULL,
+  id uuid NOT NULL,
+  name text COLLATE "C" NOT NULL,
+  rule jsonb NOT NULL,
+  created_at timestamp(3) with time zone DEFAULT now() NOT NULL,
+  updated_at timestamp(3) with time zone DEFAULT now() NOT NULL,
+  CONSTRAINT segment_pkey PRIMARY KEY (environment_id, id),
+  CONSTRAINT segment_environment_id_name_key UNIQUE (environment_id, name),
+  CONSTRAINT segment_name_check CHECK (((length(name) >= 1) AND (length(name) <= 100)))
+);
+
+CREATE TABLE subscribers.attribute (
+  environment_id uuid NOT NULL,
+  name text COLLATE "C" NOT NULL,
+  type text NOT NULL,
+  created_at timestamp(3) with time zone DEFAULT now() NOT NULL,
+  updated_at timestamp(3) with time zone DEFAULT now() NOT NULL,
+  CONSTRAINT attribute_pkey PRIMARY KEY (environment_id, name),
+  CONSTRAINT attribute_name_check CHECK (((length(name) >= 1) AND (length(name) <= 100))),
+  CONSTRAINT attribute_type_check CHECK ((type = ANY (ARRAY['string'::text, 'number'::text, 'boolean'::text, 'date'::text, 'list'::text])))
+);
+
+CREATE TABLE subscribers.import (
+  environment_id uuid NOT NULL,
+  id uuid NOT NULL,
+  state text NOT NULL,
+  columns jsonb DEFAULT '[]'::jsonb NOT NULL,
+  lines integer DEFAULT 0 NOT NULL,
+  created integer DEFAULT 0 NOT NULL,
+  updated integer DEFAULT 0 NOT NULL,
+  rejected integer DEFAULT 0 NOT NULL,
+  failure_code text,
+  failure text,
+  created_at timestamp(3) with time zone DEFAULT now() NOT NULL,
+  progress_at timestamp(3) with time zone DEFAULT now() NOT NULL,
+  finished_at timestamp(3) with time zone,
+  CONSTRAINT import_pkey PRIMARY KEY (environment_id, id),
+  CONSTRAINT import_state_check CHECK ((state = ANY (ARRAY['running'::text, 'finished'::text, 'failed'::text])))
+);
+
+CREATE TABLE subscribers.import_rejection (
+  environment_id uuid NOT NULL,
+  import_id uuid NOT NULL,
+  line_no integer NOT NULL,
+  code text NOT NULL,
+  reason text NOT NULL,
+  CONSTRAINT import_rejection_pkey PRIMARY KEY (environment_id, import_id, line_no)
+);
+
+CREATE TABLE subscribers.subscriber (
+  environment_id uuid NOT NULL,
+  id uuid NOT NULL,
+  external_id text COLLATE "C" NOT NULL,
+  attributes jsonb DEFAULT '{}'::jsonb NOT NULL,
+  locale text COLLATE "C",
+  time_zone text COLLATE "C",
+  unsubscribed_at timestamp(3) with time zone,
+  created_at timestamp(3) with time zone DEFAULT now() NOT NULL,
+  updated_at timestamp(3) with time zone DEFAULT now() NOT NULL,
+  CONSTRAINT subscriber_pkey PRIMARY KEY (environment_id, id),
+  CONSTRAINT subscriber_environment_id_external_id_key UNIQUE (environment_id, external_id),
+  CONSTRAINT subscriber_attributes_check CHECK ((jsonb_typeof(attributes) = 'object'::text)),
+  CONSTRAINT subscriber_external_id_check CHECK (((octet_length(external_id) >= 1) AND (octet_length(external_id) <= 255)))
+) WITH (fillfactor=85);
+
+CREATE TABLE tenancy.api_key (
+  environment_id uuid NOT NULL,
+  id uuid NOT NULL,
+  name text NOT NULL,
+  key_hash bytea NOT NULL,
+  last_four text NOT NULL,
+  scopes text[] NOT NULL,
+  created_at timestamp with time zone DEFAULT now() NOT NULL,
+  revoked_at timestamp with time zone,
+  CONSTRAINT api_key_pkey PRIMARY KEY (environment_id, id),
+  CONSTRAINT api_key_key_hash_key UNIQUE (key_hash),
+  CONSTRAINT api_key_name_check CHECK (((length(name) >= 1) AND (length(name) <= 100)))
+);
+
+CREATE TABLE tenancy.environment (
+  id uuid NOT NULL,
+  workspace_id uuid NOT NULL,
+  name text NOT NULL,
+  kind text NOT NULL,
+  public_key text NOT NULL,
+  allowed_origins text[] DEFAULT '{}'::text[] NOT NULL,
+  created_at timestamp with time zone DEFAULT now() NOT NULL,
+  CONSTRAINT environment_pkey PRIMARY KEY (id),
+  CONSTRAINT environment_public_key_key UNIQUE (public_key),
+  CONSTRAINT environment_workspace_id_name_key UNIQUE (workspace_id, name),
+  CONSTRAINT environment_kind_check CHECK ((kind = ANY (ARRAY['production'::text, 'development'::text]))),
+  CONSTRAINT environment_name_check CHECK (((length(name) >= 1) AND (length(name) <= 100)))
+);
+
+CREATE TABLE tenancy.workspace (
+  id uuid NOT NULL,
+  name text NOT NULL,
+  created_at timestamp with time zone DEFAULT now() NOT NULL,
+  CONSTRAINT workspace_pkey PRIMARY KEY (id),
+  CONSTRAINT workspace_name_check CHECK (((length(name) >= 1) AND (length(name) <= 100)))
+);
+
+ALTER SEQUENCE public.schema_migration_id_seq OWNED BY public.schema_migration.id;
+
+CREATE VIEW subscribers.audience AS
+ SELECT environment_id,
+    id,
+    external_id,
+    attributes,
+    locale,
+    time_zone,
+    unsubscribed_at,
+    created_at
+   FROM subscribers.subscriber;
+
+CREATE INDEX chunk_delivery_open ON campaigns.chunk_delivery USING btree (environment_id, run_id) WHERE (pending > 0);
+
+CREATE INDEX chunk_open ON campaigns.chunk USING btree (environment_id, run_id) WHERE (state = 'planned'::text);
+
+CREATE INDEX run_by_campaign ON campaigns.run USING btree (environment_id, campaign_id, id DESC);
+
+CREATE INDEX run_open ON campaigns.run USING btree (id) WHERE (state = ANY (ARRAY['triggered'::text, 'running'::text, 'cancelling'::text]));
+
+CREATE INDEX dead_letter_by_environment ON event_log.dead_letter USING btree (environment_id, id) WHERE (environment_id IS NOT NULL);
+
+CREATE UNIQUE INDEX dead_letter_once ON event_log.dead_letter USING btree (group_name, topic, partition, record_offset, sha256(value));
+
+CREATE INDEX dead_letter_waiting ON event_log.dead_letter USING btree (topic, id) WHERE (state = 'waiting'::text);
+
+CREATE INDEX record_by_offset ON ONLY event_log.record USING btree (topic_id, partition, record_offset);
+
+CREATE INDEX idempotency_record_created_at ON http.idempotency_record USING btree (created_at);
+
+CREATE INDEX message_unread ON ONLY inbox.message USING btree (subscriber_id) WHERE ((read_at IS NULL) AND (archived_at IS NULL));
+
+ALTER TABLE event_log.group_member ADD CONSTRAINT group_member_topic_id_fkey FOREIGN KEY (topic_id) REFERENCES event_log.topic(topic_id);
+
+ALTER TABLE event_log.group_partition ADD CONSTRAINT group_partition_topic_id_fkey FOREIGN KEY (topic_id) REFERENCES event_log.topic(topic_id);
+
+ALTER TABLE event_log.head ADD CONSTRAINT head_topic_id_fkey FOREIGN KEY (topic_id) REFERENCES event_log.topic(topic_id);
+
+ALTER TABLE tenancy.api_key ADD CONSTRAINT api_key_environment_id_fkey FOREIGN KEY (environment_id) REFERENCES tenancy.environment(id);
+
+ALTER TABLE tenancy.environment ADD CONSTRAINT environment_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES tenancy.workspace(id);
