@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { newUuid, type DeliveryRequested } from '#contracts';
-import { ContentStore, type ContentFields } from '#content';
+import { ContentStore, type ContentFields, type RenderedContent } from '#content';
 import type { Database } from '#database';
 import { SubscriberStore } from '#subscribers';
 import { seedEnvironment } from '#tenancy';
@@ -32,6 +32,13 @@ export interface BatchFacts {
   readonly runState?: string;
   readonly pending?: number;
   readonly expiresAt?: string;
+}
+
+/** How one delivered message differs from the usual. */
+export interface DeliveredFacts {
+  readonly messageKey?: string;
+  readonly expiresAt?: string;
+  readonly rendered?: RenderedContent;
 }
 
 const LATER = '2099-01-01T00:00:00.000Z';
@@ -122,9 +129,9 @@ export class InboxFixture {
   }
 
   /** Puts one message into an inbox, as the writer does; answers its key. */
-  async deliver(subscriberId: string, contentId: string, facts: { messageKey?: string; expiresAt?: string } = {}): Promise<string> {
-    const messageKey = facts.messageKey ?? newUuid();
-    const batch = { messageKey, contentId, runId: null, expiresAt: facts.expiresAt ?? LATER, subscriberIds: [subscriberId] };
+  async deliver(subscriberId: string, contentId: string, facts: DeliveredFacts = {}): Promise<string> {
+    const { messageKey = newUuid(), expiresAt = LATER, rendered } = facts;
+    const batch = { messageKey, contentId, runId: null, expiresAt, subscriberIds: [subscriberId], rendered: rendered && [rendered] };
     await new InboxStore(this.database).insertMessages(this.environmentId, batch);
     return messageKey;
   }
