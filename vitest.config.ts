@@ -1,34 +1,66 @@
 import { defineConfig } from 'vitest/config';
 
-/**
- * Sources are resolved by the `belfry-source` condition of package.json's `imports`, so tests never run against `dist`. Test files run in
- * the environment `ssr`, global setups in `__vitest__`.
- */
-const resolve = { conditions: ['belfry-source', 'node'] };
-const source = { resolve, ssr: { resolve }, environments: { __vitest__: { resolve } } };
+/** Sources are resolved by the `belfry-source` condition of package.json's `imports`, so tests never run against `dist`. */
+const source = { resolve: { conditions: ['belfry-source'] }, ssr: { resolve: { conditions: ['belfry-source'] } } };
 
-/** The parts of `npm test`; `npm run check` runs `unit` alone. */
+const NEVER = ['**/node_modules/**', 'dist/**', '.cache/**', '.belfry/**'];
+
+/** The parts of `npm test`, one after another in this order; `npm run check` runs `unit` alone. */
 export default defineConfig({
   test: {
-    reporters: ['default'],
+    reporters: ['default', './scripts/closing-line-reporter.mjs'],
+    maxWorkers: 2,
     projects: [
       {
         ...source,
-        test: {
-          name: 'unit',
-          include: ['{apps,libs,test}/**/*.spec.ts'],
-          exclude: ['**/node_modules/**', 'dist/**', 'test/{e2e,browser,faults,kafka}/**'],
-        },
+        test: { name: 'unit', include: ['{apps,libs,test}/**/*.spec.ts'], exclude: NEVER, sequence: { groupOrder: 0 } },
       },
       {
         ...source,
         test: {
           name: 'integration',
-          include: ['{apps,libs}/**/*.int-spec.ts'],
-          exclude: ['**/node_modules/**', 'dist/**'],
+          include: ['{apps,libs,test}/**/*.int-spec.ts'],
+          exclude: NEVER,
           globalSetup: ['libs/testing/src/postgres.global-setup.ts'],
-          testTimeout: 30_000,
+          testTimeout: 60_000,
           hookTimeout: 60_000,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        ...source,
+        test: {
+          name: 'kafka',
+          include: ['{apps,libs,test}/**/*.kafka-spec.ts'],
+          exclude: NEVER,
+          globalSetup: ['libs/event-log/src/testing/kafka.global-setup.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+          sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        ...source,
+        test: {
+          name: 'e2e',
+          include: ['test/e2e/**/*.e2e-spec.ts'],
+          exclude: NEVER,
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
+          fileParallelism: false,
+          sequence: { groupOrder: 3 },
+        },
+      },
+      {
+        ...source,
+        test: {
+          name: 'browser',
+          include: ['test/browser/**/*.browser-spec.ts'],
+          exclude: NEVER,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          fileParallelism: false,
+          sequence: { groupOrder: 4 },
         },
       },
     ],

@@ -57,6 +57,7 @@ export * from './problem.js';
 export * from './render-errors-doc.js';
 export * from './returns.js';
 export * from './route-config.js';
+export * from './run-app.js';
 export * from './routes.js';
 export * from './shutdown.js';
 export * from './text-schema.js';

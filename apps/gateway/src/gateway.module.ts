@@ -1,0 +1,40 @@
+import { type DynamicModule, Module } from '@nestjs/common';
+import { CampaignsApiModule, campaignsConfig } from '#campaigns';
+import { DatabaseModule, databaseConfig } from '#database';
+import { EventLogModule, eventLogConfig } from '#event-log';
+import { httpConfig } from '#http';
+import { IdentityApiModule, identityConfig } from '#identity';
+import { InboxApiModule, inboxConfig } from '#inbox';
+import { SegmentsApiModule } from '#segments';
+import { SubscribersApiModule } from '#subscribers';
+import { telemetryConfig } from '#telemetry';
+import { TenancyApiModule, TenancyModule, tenancyConfig } from '#tenancy';
+
+/** The HTTP API: management with API keys, the inbox with session tokens, live streams. */
+@Module({
+  imports: [
+    TenancyModule,
+    TenancyApiModule,
+    IdentityApiModule,
+    SubscribersApiModule,
+    SegmentsApiModule,
+    CampaignsApiModule,
+    InboxApiModule,
+  ],
+})
+export class GatewayModule {
+  static readonly sections = [
+    httpConfig,
+    telemetryConfig,
+    databaseConfig,
+    eventLogConfig,
+    tenancyConfig,
+    identityConfig,
+    campaignsConfig,
+    inboxConfig,
+  ];
+
+  static forRoot(): DynamicModule {
+    return { module: GatewayModule, imports: [DatabaseModule.forRoot({ applicationName: 'belfry gateway' }), EventLogModule.forRoot()] };
+  }
+}

@@ -1,0 +1,77 @@
+import { connect } from 'node:net';
+import { type Environment, readEnvironment } from '#config';
+import { runMain, ShutdownService } from '#http';
+import { OpenWorkspace } from '#identity';
+import { ApiClient } from './demo/api-client.js';
+import { parseDemoOptions } from './demo/demo-options.js';
+import { DemoScreen, formatSeconds } from './demo/demo-screen.js';
+import { type DemoKeys, runDemo } from './demo/run-demo.js';
+import { type Standalone, startStandalone } from './start-standalone.js';
+
+const USUAL_PORT = 3_000;
+const DEMO_DATA_DIR = '.belfry/demo';
+
+await runMain(async () => {
+  const options = parseDemoOptions(process.argv.slice(2));
+  const screen = new DemoScreen(process.stdout);
+  const standalone = await start(screen);
+  const keys = await openWorkspace(standalone);
+  const result = await runDemo(new ApiClient(standalone.url, keys.apiKey), keys, screen, options.subscribers);
+  showPages(screen, standalone.url, keys);
+  if (options.exit) await standalone.app.get(ShutdownService).shutdown('demo finished');
+  else screen.line('Ctrl-C ends it.');
+  if (options.json) process.stdout.write(`${JSON.stringify(result)}\n`);
+  if (options.exit) process.exit(0);
+});
+
+async function start(screen: DemoScreen): Promise<Standalone> {
+  screen.heading('Belfry, the whole pipeline in one process');
+  const startedAtMs = performance.now();
+  const standalone = await startStandalone(await demoEnvironment(), {
+    onPostgres: ({ embedded, adopted, dataDir }) =>
+      screen.done(
+        embedded
+          ? `Postgres ${adopted ? 'was running' : 'started'} in ${dataDir} (${formatSeconds(performance.now() - startedAtMs)})`
+          : 'Postgres of DATABASE_URL',
+      ),
+    onMigrated: () => screen.done('schema is up to date'),
+  });
+  screen.done(`gateway, segmenter and inbox delivery run at ${standalone.url} (${formatSeconds(performance.now() - startedAtMs)})`);
+  return standalone;
+}
+
+/** The process's environment with what suits a demo: quiet logs, this machine only, a port that is free, its own data. */
+async function demoEnvironment(): Promise<Environment> {
+  const defaults = {
+    LOG_LEVEL: 'warn',
+    BELFRY_HTTP_HOST: '127.0.0.1',
+    BELFRY_HTTP_PORT: (await isTaken(USUAL_PORT)) ? '0' : String(USUAL_PORT),
+    BELFRY_POSTGRES_DIR: DEMO_DATA_DIR,
+  };
+  return { ...defaults, ...readEnvironment() };
+}
+
+function isTaken(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host: '127.0.0.1', port });
+    socket.once('connect', () => (socket.destroy(), resolve(true)));
+    socket.once('error', () => resolve(false));
+  });
+}
+
+/** Each demo has a workspace of its own, so that its counts are its own. */
+async function openWorkspace({ app }: Standalone): Promise<DemoKeys> {
+  const workspace = await app.get(OpenWorkspace).run({ name: `Demo ${new Date().toISOString().slice(0, 19)}`, onlyFirst: false });
+  const production = workspace.environments.find(({ environment }) => environment.kind === 'production');
+  if (production === undefined) throw new Error('The new workspace has no production environment.');
+  return { publicKey: production.environment.publicKey, apiKey: production.apiKey, identitySecret: production.identitySecret };
+}
+
+function showPages(screen: DemoScreen, url: string, keys: DemoKeys): void {
+  screen.heading('Pages');
+  screen.fact('API, try it out', `${url}/docs`);
+  screen.fact('OpenAPI document', `${url}/openapi.json`);
+  screen.fact('health', `${url}/health/ready`);
+  screen.fact('API key (demo only)', keys.apiKey);
+  screen.line();
+}

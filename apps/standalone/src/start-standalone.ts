@@ -1,0 +1,56 @@
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { BelfryConfig, type Environment } from '#config';
+import { databaseConfig, type EmbeddedPostgres, migrate, startEmbeddedPostgres } from '#database';
+import { runApp, ShutdownService } from '#http';
+import { withEmbeddedSecretKey } from '#tenancy';
+import { StandaloneModule } from './standalone.module.js';
+
+/** A running standalone app. */
+export interface Standalone {
+  readonly app: NestFastifyApplication;
+  /** Where its HTTP server listens. */
+  readonly url: string;
+  readonly databaseUrl: string;
+  /** The environment variables with what the embedded default added. */
+  readonly env: Environment;
+}
+
+/** What the caller of `startStandalone` may watch. */
+export interface StandaloneSteps {
+  onPostgres?(postgres: { url: string; embedded: boolean; adopted: boolean; dataDir?: string }): void;
+  onMigrated?(): void;
+}
+
+/**
+ * Starts all roles in this process on DATABASE_URL or, without it, on an embedded Postgres, whose schema is brought up to date first.
+ * The embedded Postgres ends in the last stage of the shutdown.
+ */
+export async function startStandalone(env: Environment, steps: StandaloneSteps = {}): Promise<Standalone> {
+  const { databaseUrl, embeddedDirectory } = BelfryConfig.load([databaseConfig], env, StandaloneModule.sections).of(databaseConfig);
+  let postgres: EmbeddedPostgres | undefined;
+  if (databaseUrl === undefined) postgres = await startEmbeddedPostgres({ dataDir: embeddedDirectory });
+  try {
+    const url = databaseUrl ?? (postgres as EmbeddedPostgres).url;
+    steps.onPostgres?.({
+      url,
+      embedded: postgres !== undefined,
+      adopted: postgres?.adopted ?? false,
+      ...(postgres === undefined ? {} : { dataDir: embeddedDirectory }),
+    });
+    await migrate(url);
+    steps.onMigrated?.();
+    const effectiveEnv = postgres === undefined ? env : await withEmbeddedSecretKey(env, embeddedDirectory);
+    const running = await runApp({
+      name: 'standalone',
+      module: StandaloneModule.forRoot(url),
+      sections: StandaloneModule.sections,
+      env: effectiveEnv,
+    });
+    const stopPostgres = async (): Promise<void> => void (await postgres?.stop());
+    running.app.get(ShutdownService).register({ stage: 'processes', name: 'embedded-postgres', run: stopPostgres });
+    return { ...running, databaseUrl: url, env: effectiveEnv };
+  } catch (error) {
+    await postgres?.stop();
+    throw error;
+  }
+}
