@@ -1,7 +1,11 @@
 import { defineConfig } from 'vitest/config';
 
-/** Sources are resolved by the `belfry-source` condition of package.json's `imports`, so tests never run against `dist`. */
-const source = { resolve: { conditions: ['belfry-source'] }, ssr: { resolve: { conditions: ['belfry-source'] } } };
+/**
+ * Sources are resolved by the `belfry-source` condition of package.json's `imports`, so tests never run against `dist`. Test files run in
+ * the environment `ssr`, global setups in `__vitest__`.
+ */
+const resolve = { conditions: ['belfry-source', 'node'] };
+const source = { resolve, ssr: { resolve }, environments: { __vitest__: { resolve } } };
 
 const NEVER = ['**/node_modules/**', 'dist/**', '.cache/**', '.belfry/**'];
 
