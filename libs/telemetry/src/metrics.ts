@@ -39,7 +39,7 @@ export function recordMetric(name: NameOfKind<'histogram'>, value: number, attri
 /**
  * Registers a callback that reports a gauge of `METRIC` at each collection. Keep it cheap or cached: a scrape waits for it.
  *
- * @returns a function that removes the callback.
+ * @returns a function that removes the callback; the last reported value stays visible.
  */
 export function observeMetric(name: NameOfKind<'gauge'>, observe: (result: ObservableResult) => void | Promise<void>): () => void {
   const facts: MetricFacts = METRIC[name];

@@ -20,7 +20,10 @@ export function formatLogLine(line: string): string {
   const time = String(record['time']).slice(11, 23);
   const fields = Object.entries(record)
     .filter(([name]) => !HIDDEN_FIELDS.has(name))
-    .map(([name, value]) => `${picocolors.dim(`${name}=`)}${typeof value === 'string' ? quoted(value) : JSON.stringify(value)}`);
+    .map(
+      ([name, value]) =>
+        `${picocolors.dim(`${name}=`)}${typeof value === 'string' ? quoted(value) : escapeControls(JSON.stringify(value))}`,
+    );
   const head = [picocolors.dim(time), levelLabel(String(record['level'])), picocolors.bold(String(record['event'])), ...fields].join(' ');
   return `${head}\n${formatError(record['error'])}`;
 }
@@ -41,15 +44,19 @@ function levelLabel(level: string): string {
   return level === 'info' ? picocolors.green(label) : picocolors.dim(label);
 }
 
-/** Control characters are escaped, so that a logged text cannot forge lines or move the cursor. */
 function quoted(text: string): string {
-  return /^[\w.:/@+-]+$/.test(text) ? text : JSON.stringify(text);
+  return /^[\w.:/@+-]+$/.test(text) ? text : escapeControls(JSON.stringify(text));
+}
+
+/** Control characters are escaped, so that a logged text cannot forge lines or move the cursor. */
+function escapeControls(text: string): string {
+  return text.replaceAll(/\p{Cc}/gu, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 function formatError(error: unknown, indent = '  '): string {
   if (typeof error !== 'object' || error === null) return '';
   const { stack, message, cause } = error as { stack?: unknown; message?: unknown; cause?: unknown };
   const text = typeof stack === 'string' ? stack : String(message);
-  const lines = text.split('\n').map((line) => `${indent}${picocolors.dim(line)}\n`);
+  const lines = text.split('\n').map((line) => `${indent}${picocolors.dim(escapeControls(line))}\n`);
   return lines.join('') + (cause === undefined ? '' : `${indent}caused by\n${formatError(cause, `${indent}  `)}`);
 }

@@ -43,15 +43,11 @@ export interface MetricFacts {
 /** Bucket bounds in seconds, from a fast statement to a slow batch. */
 const DURATION_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 
-/** Every metric of Belfry. Labels are low in cardinality: never a subscriber, message, run or endpoint. */
+/**
+ * Every metric of Belfry's own; `http.server.request.duration` and the like come from the instrumentations. Labels are low in cardinality: never a
+ * subscriber, message, run or endpoint.
+ */
 export const METRIC = {
-  httpServerDuration: {
-    name: 'http.server.request.duration',
-    kind: 'histogram',
-    unit: 's',
-    description: 'Duration of HTTP requests, by route, method and status.',
-    bucketBounds: DURATION_BUCKETS_SECONDS,
-  },
   processDuration: {
     name: 'messaging.process.duration',
     kind: 'histogram',
