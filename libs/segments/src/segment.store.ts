@@ -124,11 +124,7 @@ export class SegmentStore {
    *
    * @throws SegmentPreviewTimeoutError
    */
-  async preview(
-    environmentId: string,
-    rule: Rule,
-    options: { readonly now: Date; readonly timeoutMs?: number },
-  ): Promise<Preview> {
+  async preview(environmentId: string, rule: Rule, options: { readonly now: Date; readonly timeoutMs?: number }): Promise<Preview> {
     const predicate = compileRule(rule, { alias: 'audience', firstParameter: 3, now: options.now });
     const read = this.database.transaction(
       async (tx) => {

@@ -6,3 +6,4 @@ export * from './profile/subscriber-profile.js';
 export * from './subscriber.store.js';
 export * from './subscribers.errors.js';
 export * from './subscribers.limits.js';
+export * from './subscribers.module.js';

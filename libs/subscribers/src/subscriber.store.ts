@@ -87,7 +87,7 @@ export class SubscriberStore {
   ): Promise<ReadonlyMap<string, UpsertStatus>> {
     if (patches.length > UPSERT_BATCH_MAX) throw new RangeError(`At most ${UPSERT_BATCH_MAX} subscribers per batch, got ${patches.length}`);
     if (patches.length === 0) return new Map();
-    const sorted = [...patches].sort((left, right) => (left.externalId < right.externalId ? -1 : 1));
+    const sorted = patches.filter(isWithinLimits).sort((left, right) => (left.externalId < right.externalId ? -1 : 1));
     const proposedIds = sorted.map(() => newUuid());
     const rows = await tx.query<{ id: string; external_id: string }>({
       name: 'subscribers.upsert-many',
@@ -180,6 +180,12 @@ export class SubscriberStore {
   async refreshStatistics(tx: Sql = this.database): Promise<void> {
     await tx.execute({ text: 'ANALYZE subscribers.subscriber' });
   }
+}
+
+/** What the statement checks for those who are there must hold for new ones too: merged patches can pass the limit of each part. */
+function isWithinLimits(patch: SubscriberPatch): boolean {
+  const { kept } = splitAttributes(patch);
+  return Object.keys(kept).length <= ATTRIBUTES_MAX && Buffer.byteLength(JSON.stringify(kept), 'utf8') <= ATTRIBUTES_BYTES_MAX;
 }
 
 function upsertValues(environmentId: string, patches: readonly SubscriberPatch[], ids: readonly string[]): unknown[] {

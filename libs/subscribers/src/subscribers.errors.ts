@@ -1,11 +1,5 @@
 import { BelfryError, type ErrorFacts, type FieldFault } from '#contracts';
-import {
-  ATTRIBUTE_DECLARATIONS_MAX,
-  ATTRIBUTES_BYTES_MAX,
-  ATTRIBUTES_MAX,
-  BULK_BODY_BYTES_MAX,
-  IMPORT_BODY_BYTES_MAX,
-} from './subscribers.limits.js';
+import { ATTRIBUTE_DECLARATIONS_MAX, ATTRIBUTES_BYTES_MAX, ATTRIBUTES_MAX } from './subscribers.limits.js';
 
 /** No subscriber of this environment has the external id. */
 export class SubscriberNotFoundError extends BelfryError {
@@ -112,21 +106,6 @@ export class AttributeDeclarationsTooManyError extends BelfryError {
   }
 }
 
-/** A bulk request whose body is larger than is read. Nothing was written. */
-export class BulkTooLargeError extends BelfryError {
-  static override readonly facts: ErrorFacts = {
-    code: 'bulk_too_large',
-    httpStatus: 413,
-    disposition: 'dead-letter',
-    title: 'The bulk request is too large',
-    hint: `Send at most ${BULK_BODY_BYTES_MAX} bytes at once, or import a CSV file.`,
-  };
-
-  constructor() {
-    super(`The body is larger than ${BULK_BODY_BYTES_MAX} bytes.`);
-  }
-}
-
 /** No import of this environment has the id. */
 export class ImportNotFoundError extends BelfryError {
   static override readonly facts: ErrorFacts = {
@@ -153,21 +132,6 @@ export class ImportFileInvalidError extends BelfryError {
   };
 }
 
-/** A file larger than is taken over HTTP. */
-export class ImportTooLargeError extends BelfryError {
-  static override readonly facts: ErrorFacts = {
-    code: 'import_too_large',
-    httpStatus: 413,
-    disposition: 'dead-letter',
-    title: 'The file is too large',
-    hint: `Send at most ${IMPORT_BODY_BYTES_MAX} bytes, or import the file with \`npm run cli -- import\`. Nothing was written.`,
-  };
-
-  constructor() {
-    super(`The file is larger than ${IMPORT_BODY_BYTES_MAX} bytes.`);
-  }
-}
-
 /** The import stopped on its way: too many lines, too many rejected ones. What it wrote before stays; importing again repeats nothing. */
 export class ImportStoppedError extends BelfryError {
   static override readonly facts: ErrorFacts = {
@@ -192,9 +156,7 @@ export const SUBSCRIBERS_ERRORS = [
   AttributeNotDeclaredError,
   AttributeNameInvalidError,
   AttributeDeclarationsTooManyError,
-  BulkTooLargeError,
   ImportNotFoundError,
   ImportFileInvalidError,
-  ImportTooLargeError,
   ImportStoppedError,
 ] as const;
