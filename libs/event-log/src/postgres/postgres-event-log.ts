@@ -14,6 +14,7 @@
  */
 import { RECORD_VALUE_BYTES_MAX } from '#contracts';
 import { type Database, type DatabaseLog, SILENT_LOG } from '#database';
+import { ATTRIBUTE, countMetric } from '#telemetry';
 import { EventLogClosedError, RecordTooLargeError } from '../event-log.errors.js';
 import { type AppendRecord, EventLog, type PartitionLag, type SubscribeOptions, type Subscription, type TopicSpec } from '../event-log.js';
 import { BroadcastSubscription } from './broadcast-subscription.js';
@@ -109,7 +110,10 @@ export class PostgresEventLog extends EventLog {
 
   private async appendSlice(topic: string, records: readonly AppendRecord[]): Promise<void> {
     for (let attempt = 1; attempt <= APPEND_ATTEMPTS_MAX; attempt += 1) {
-      if (await this.logStore.append(await this.logStore.topic(topic), records)) return;
+      if (await this.logStore.append(await this.logStore.topic(topic), records)) {
+        countMetric('recordsSent', records.length, { [ATTRIBUTE.messagingDestination]: topic });
+        return;
+      }
       this.logStore.forgetTopic(topic);
     }
     throw topicNotFound(topic);
