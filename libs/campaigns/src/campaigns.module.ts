@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common';
+import { Clock, SystemClock } from '#contracts';
 import { ContentModule } from '#content';
 import { SegmentsModule } from '#segments';
 import { SubscribersModule } from '#subscribers';
@@ -37,7 +38,7 @@ import { TriggerRunController } from './trigger-run/trigger-run.controller.js';
 import { TriggerRun } from './trigger-run/trigger-run.js';
 
 /** What both roles need of runs. */
-const RUN_PROVIDERS = [RunStore, ChunkStore, EmitRun, CloseRuns];
+const RUN_PROVIDERS = [{ provide: Clock, useClass: SystemClock }, RunStore, ChunkStore, EmitRun, CloseRuns];
 
 /** The gateway's part: campaigns, triggers, runs and single messages over HTTP. */
 @Module({
