@@ -72,7 +72,7 @@ describe('init', () => {
   it('opens one workspace when several start at the same time', async () => {
     await run(['migrate']);
     const results = await Promise.all(Array.from({ length: 3 }, () => run(['init', '--json'])));
-    expect(results.map(({ code }) => code).sort()).toEqual([0, 2, 2]);
+    expect(results.map(({ code }) => code).sort((left, right) => left - right)).toEqual([0, 2, 2]);
     expect(await countWorkspaces()).toBe(1);
   });
 

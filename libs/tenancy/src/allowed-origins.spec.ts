@@ -24,7 +24,7 @@ describe('originFault', () => {
       'javascript:alert(1)',
     );
     refused.push('https://bücher.example', ' https://app.example.com', `https://${'a'.repeat(300)}.example`);
-    for (const origin of refused) expect(originFault(origin, 'development'), origin).toBeDefined();
+    expect(refused.filter((origin) => originFault(origin, 'development') === undefined)).toEqual([]);
   });
 
   it('asks for https in production', () => {

@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
-import { Clock } from '#contracts';
 import { SubscriberStore } from '#subscribers';
 import { WideLogger } from '#telemetry';
 import { type Environment, EnvironmentDirectory } from '#tenancy';
@@ -48,7 +47,6 @@ export class OpenSession {
     private readonly subscribers: SubscriberStore,
     private readonly tokens: SessionTokens,
     private readonly rateLimit: SessionRateLimit,
-    private readonly clock: Clock,
     private readonly logger: WideLogger,
   ) {}
 
@@ -72,9 +70,8 @@ export class OpenSession {
 
   private async open(environment: Environment, externalId: string, secret: LiveIdentitySecret): Promise<OpenedSession> {
     const subscriberId = await this.subscribers.ensureSubscriber(environment.id, externalId);
-    const startedAt = this.clock.now();
-    const session = { environmentId: environment.id, subscriberId, externalId, grade: 'static', secretId: secret.id, startedAt } as const;
-    return { ...(await this.tokens.issue(session)), externalId };
+    const session = { environmentId: environment.id, subscriberId, externalId, grade: 'static', secretId: secret.id } as const;
+    return { ...(await this.tokens.start(session)), externalId };
   }
 
   private async reject(claim: SessionClaim, environment: Environment | undefined, verdict: SubscriberHashVerdict): Promise<never> {

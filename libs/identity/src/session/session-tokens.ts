@@ -54,6 +54,14 @@ export class SessionTokens {
   }
 
   /**
+   * Starts a session now.
+   * @returns its first token
+   */
+  start(session: Omit<Session, 'startedAt'>): Promise<IssuedToken> {
+    return this.issue({ ...session, startedAt: this.clock.now() });
+  }
+
+  /**
    * A token for the session, good for 15 minutes, but never beyond the session's greatest age.
    * @throws SessionExpiredError when the session has reached its greatest age
    */
@@ -79,11 +87,23 @@ export class SessionTokens {
    * @throws SessionInvalidError, SessionExpiredError
    */
   async read(token: string): Promise<Session> {
+    return (await this.readVerified(token)).session;
+  }
+
+  /**
+   * When a token expires; streams end then.
+   * @throws SessionInvalidError, SessionExpiredError
+   */
+  async expiryOf(token: string): Promise<Date> {
+    return new Date((await this.readVerified(token)).expirySeconds * 1_000);
+  }
+
+  private async readVerified(token: string): Promise<VerifiedToken> {
     if (token.length > SESSION_TOKEN_LENGTH_MAX) throw new SessionInvalidError();
     const digest = createHash('sha256').update(token, 'utf8').digest('base64');
-    const { session, expirySeconds } = await this.verified.getOrLoad(digest, () => this.verify(token));
-    if (secondsOf(this.clock.now()) >= expirySeconds) throw new SessionExpiredError();
-    return session;
+    const verified = await this.verified.getOrLoad(digest, () => this.verify(token));
+    if (secondsOf(this.clock.now()) >= verified.expirySeconds) throw new SessionExpiredError();
+    return verified;
   }
 
   private async verify(token: string): Promise<VerifiedToken> {

@@ -1,7 +1,7 @@
 import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isSubscriberId, SUBSCRIBER_HASH_VERDICTS, verifySubscriberHash } from './verify-subscriber-hash.js';
 
@@ -25,18 +25,25 @@ const macOf = (id: string, secret = SECRET) => createHmac('sha256', secret).upda
 const verdictOf = (hash: unknown, id: unknown = ID, secrets: readonly string[] = [SECRET]) =>
   verifySubscriberHash({ id, hash, secrets }).verdict;
 
+const vectors = readVectors();
+
+/** The vectors that lie beside the repository; a clone without them says so and goes on. */
+function readVectors(): Vector[] {
+  if (existsSync(VECTORS_FILE)) return (JSON.parse(readFileSync(VECTORS_FILE, 'utf8')) as { vectors: Vector[] }).vectors;
+  console.warn(`SKIPPED: the shared identity vectors are not at ${VECTORS_FILE}`);
+  return [];
+}
+
 describe('verifySubscriberHash with the shared vectors', () => {
-  if (!existsSync(VECTORS_FILE)) {
-    console.warn(`SKIPPED: the shared identity vectors are not at ${VECTORS_FILE}`);
-    it.skip('needs ../shared/data/identity-vectors.json beside the repository', () => undefined);
-    return;
-  }
-  const { vectors } = JSON.parse(readFileSync(VECTORS_FILE, 'utf8')) as { vectors: Vector[] };
-  it.each(vectors.map((vector) => [vector.name, vector] as const))('decides the vector "%s" as it says, in each encoding', (_, vector) => {
+  it.skipIf(vectors.length === 0)('has vectors to accept and vectors to refuse', () => {
+    expect(new Set(vectors.map((vector) => vector.accept))).toEqual(new Set([true, false]));
+  });
+
+  it.each(vectors)('decides the vector "$name" as it says, in each encoding', (vector) => {
     const unpadded = vector.base64.replace(/=+$/, '');
     const url = vector.base64.replaceAll('+', '-').replaceAll('/', '_');
     const spellings = [vector.hex, vector.hex.toUpperCase(), vector.base64, unpadded, url, url.replace(/=+$/, '')];
-    for (const hash of spellings) expect(verdictOf(hash, vector.id, [vector.secret]) === 'valid', hash).toBe(vector.accept);
+    for (const hash of spellings) expect([hash, verdictOf(hash, vector.id, [vector.secret]) === 'valid']).toEqual([hash, vector.accept]);
     expect(verdictOf(vector.hex, vector.id, [OTHER_SECRET])).not.toBe('valid');
     expect(verdictOf(vector.hex, `${vector.id} `, [vector.secret])).not.toBe('valid');
   });
@@ -101,7 +108,7 @@ describe('verifySubscriberHash on hashes', () => {
       BASE64.slice(1),
     ];
     malformed.push(sha1, sha512, 'a'.repeat(129), 'f'.repeat(1_000_000), Buffer.from(HEX).toString('base64'), '='.repeat(44));
-    for (const hash of malformed) expect(verdictOf(hash), hash.slice(0, 80)).toBe('hash_malformed');
+    for (const hash of malformed) expect([hash.slice(0, 80), verdictOf(hash)]).toEqual([hash.slice(0, 80), 'hash_malformed']);
   });
 
   it('accepts one spelling of the surplus bits of base64 only', () => {
