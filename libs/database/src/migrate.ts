@@ -77,6 +77,19 @@ export async function isMigrated(sql: Sql): Promise<boolean> {
 }
 
 async function runPending(url: string, log: DatabaseLog): Promise<readonly string[]> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await runOnce(url);
+    } catch (error) {
+      if (errorCodeOf(error) !== LOCK_NOT_AVAILABLE_SQLSTATE || attempt >= BLOCKED_ATTEMPTS_MAX) throw error;
+      log.warn('database.migration.blocked', { attempt }, error);
+      await sleep(BLOCKED_DELAY_MS);
+    }
+  }
+}
+
+/** With a DataSource of its own: TypeORM does not give back the connection of a failed run. */
+async function runOnce(url: string): Promise<readonly string[]> {
   const source = new DataSource({
     type: 'postgres',
     url,
@@ -94,21 +107,9 @@ async function runPending(url: string, log: DatabaseLog): Promise<readonly strin
   });
   await source.initialize();
   try {
-    return await repeatWhileBlocked(source, log);
+    return (await source.runMigrations()).map((migration) => migration.name);
   } finally {
     await source.destroy();
-  }
-}
-
-async function repeatWhileBlocked(source: DataSource, log: DatabaseLog): Promise<readonly string[]> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return (await source.runMigrations()).map((migration) => migration.name);
-    } catch (error) {
-      if (errorCodeOf(error) !== LOCK_NOT_AVAILABLE_SQLSTATE || attempt >= BLOCKED_ATTEMPTS_MAX) throw error;
-      log.warn('database.migration.blocked', { attempt }, error);
-      await sleep(BLOCKED_DELAY_MS);
-    }
   }
 }
 

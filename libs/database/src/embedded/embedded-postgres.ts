@@ -75,7 +75,8 @@ const SETTINGS = {
   log_checkpoints: 'off',
 } as const;
 
-const NOT_DURABLE_SETTINGS = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' } as const;
+/** Commits are still written before they are confirmed (no `synchronous_commit = off`): a killed server must keep them, fault tests rely on it. */
+const NOT_DURABLE_SETTINGS = { fsync: 'off', full_page_writes: 'off' } as const;
 
 /** Starts or adopts the server of `dataDir`. @throws EmbeddedPostgresError */
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {

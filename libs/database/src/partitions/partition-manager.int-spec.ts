@@ -161,7 +161,9 @@ describe('PartitionManager', () => {
     const waiting = await test.database.session(async (other) => {
       await other.query({ text: "SELECT pg_advisory_lock(6238003, hashtext('shop.event'))" });
       const turn = manager.ensureAhead(EVENTS, { waitForTurn: true });
-      await waitFor(async () => (await run("SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")).length === 1);
+      await waitFor(
+        async () => (await run("SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = 6238003 AND NOT granted")).length === 1,
+      );
       return { turn };
     });
     expect((await waiting.turn).outcome).toBe('done');
