@@ -3,7 +3,8 @@ import { ApiHeader, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { BelfryConfig } from '#config';
 import { openEventStream, Returns, Throws } from '#http';
-import { CurrentSession, RequireSession, type Session } from '#identity';
+import { CurrentSubscriber, RequireSession, SessionTokens, type SessionSubscriber } from '#identity';
+import { bearerTokenOf } from '#tenancy';
 import { z } from 'zod';
 import { inboxConfig } from '../inbox.config.js';
 import { InboxStreamCapacityError, InboxStreamLimitError } from '../inbox.errors.js';
@@ -24,6 +25,7 @@ export class StreamMessagesController {
 
   constructor(
     private readonly streamMessages: StreamMessages,
+    private readonly sessionTokens: SessionTokens,
     config: BelfryConfig,
   ) {
     this.heartbeatMs = config.of(inboxConfig).streamHeartbeatMs;
@@ -40,11 +42,13 @@ export class StreamMessagesController {
   @Returns(200, streamSchema, 'The stream. It ends when the session token expires: refresh the token and reconnect with Last-Event-ID.')
   @Throws(InboxStreamLimitError, InboxStreamCapacityError)
   async stream(
-    @CurrentSession() session: Session,
+    @CurrentSubscriber() subscriber: SessionSubscriber,
+    @Headers('authorization') authorization: string,
     @Headers('last-event-id') lastEventId: string | undefined,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    await this.streamMessages.connect({ owner: session, until: session.expiresAt, lastEventId }, () =>
+    const until = await this.sessionTokens.expiryOf(bearerTokenOf(authorization) ?? '');
+    await this.streamMessages.connect({ owner: subscriber, until, lastEventId }, () =>
       openEventStream(reply, { heartbeatMs: this.heartbeatMs }),
     );
   }

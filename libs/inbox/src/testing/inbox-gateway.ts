@@ -47,7 +47,7 @@ export class InboxGateway {
 
   /** One call of the API. */
   async call(method: 'GET' | 'POST', path: string, token?: string): Promise<{ status: number; body: Record<string, unknown> }> {
-    const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+    const headers = new Headers(token === undefined ? {} : { authorization: `Bearer ${token}` });
     const answer = await fetch(`${this.url}/v1/inbox/${path}`, { method, headers });
     return { status: answer.status, body: (await answer.json()) as Record<string, unknown> };
   }
