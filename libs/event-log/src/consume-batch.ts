@@ -1,14 +1,16 @@
-import { applyDecorators } from '@nestjs/common';
+import { applyDecorators, UseFilters } from '@nestjs/common';
 import { EventPattern } from '@nestjs/microservices';
 import type { TopicContract } from '#contracts';
+import { RethrowFilter } from './rethrow.filter.js';
 
 /** Transport id of the event log among Nest's microservice transports. */
 export const EVENT_LOG_TRANSPORT = Symbol('event-log');
 
 /** How one handler consumes its topic. */
 export interface ConsumeBatchOptions {
-  /** Consumer group, `<app>.<slice>`. `broadcast` groups get a suffix per process and read every record in every process. */
+  /** Consumer group, `<app>.<slice>`. All consumers of one group have the same options. */
   readonly group: string;
+  /** Every process reads every record, from the moment it starts. */
   readonly broadcast?: boolean;
   /** Partitions handled at the same time in this process. */
   readonly concurrency: number;
@@ -38,5 +40,8 @@ export interface ReceivedEvent<Event> {
  */
 export function ConsumeBatch<Event>(contract: TopicContract<Event>, options: ConsumeBatchOptions): MethodDecorator {
   const extras: ConsumeBatchExtras = { ...options, contract: contract as unknown as TopicContract<never> };
-  return applyDecorators(EventPattern(contract.topic, EVENT_LOG_TRANSPORT, { ...extras }) as MethodDecorator);
+  return applyDecorators(
+    EventPattern(contract.topic, EVENT_LOG_TRANSPORT, { ...extras }) as MethodDecorator,
+    UseFilters(new RethrowFilter()),
+  );
 }

@@ -1,7 +1,14 @@
 export * from './event-log.js';
-export * from './dead-letter-sink.js';
+export * from './event-log.config.js';
+export * from './event-log.errors.js';
+export * from './event-log.module.js';
+export * from './event-log-server.js';
 export * from './consume-batch.js';
+export * from './dead-letter-sink.js';
 export * from './dead-letters/dead-letter.store.js';
+export * from './disposition-of.js';
+export * from './kafka/kafka-event-log.js';
+export type { KafkaEventLogOptions } from './kafka/kafka-options.js';
 export * from './outbox/outbox.js';
 export * from './outbox/outbox-relay.js';
 export type { OutboxLane, OutboxLaneStats } from './outbox/outbox.store.js';

@@ -1,0 +1,93 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { freePort, pingBrokers, type RunningBroker, startBroker, stopBroker } from '#scripts/kafka/broker.mjs';
+import { KAFKA_VERSION } from '#scripts/kafka/jars.mjs';
+
+/** A broker for tests. */
+export interface KafkaTestBroker {
+  readonly brokers: readonly string[];
+  /** What answers: `4.3.0`, or `KAFKA_BROKERS` for brokers that were there before. */
+  readonly version: string;
+  /** Ends the broker's process as a power cut does; its data stays. Not for brokers that were there before. */
+  kill(): Promise<void>;
+  /** Starts it again on the same port and data after `kill`. */
+  restart(): Promise<void>;
+  /** Stops the broker and removes its data; leaves brokers alone that were there before. */
+  close(): Promise<void>;
+}
+
+/** Starting again may find that another process took a port meanwhile. */
+const START_ATTEMPTS_MAX = 3;
+
+/**
+ * Starts a broker on free ports in a temporary folder; with KAFKA_BROKERS set, uses those brokers instead.
+ * @throws KafkaUnavailableError when Java or Maven is missing
+ */
+export async function startKafkaBroker(
+  options: { readonly version?: string; readonly optimised?: boolean } = {},
+): Promise<KafkaTestBroker> {
+  const configured = process.env['KAFKA_BROKERS'] ?? '';
+  if (configured !== '') return useBrokers(configured.split(',').map((broker) => broker.trim()));
+  const version = options.version ?? process.env['BELFRY_KAFKA_VERSION'] ?? KAFKA_VERSION;
+  const folder = await mkdtemp(join(tmpdir(), 'belfry-kafka-'));
+  try {
+    return await ownBroker(folder, { ...options, version });
+  } catch (error) {
+    await rm(folder, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+async function ownBroker(folder: string, options: { readonly version: string; readonly optimised?: boolean }): Promise<KafkaTestBroker> {
+  let running = await startOnFreePorts(folder, options);
+  const { port, controllerPort } = running;
+  /** An orphaned broker would hold its memory for ever. */
+  const killAtExit = (): void => killProcess(running.pid);
+  process.once('exit', killAtExit);
+  return {
+    brokers: running.brokers,
+    version: options.version,
+    kill: async () => killProcess(running.pid),
+    restart: async () => {
+      running = { ...(await startBroker({ folder, port, controllerPort, ...options })), controllerPort };
+    },
+    close: async () => {
+      process.off('exit', killAtExit);
+      await stopBroker(running);
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+async function startOnFreePorts(
+  folder: string,
+  options: { readonly version: string; readonly optimised?: boolean },
+): Promise<RunningBroker & { readonly controllerPort: number }> {
+  for (let attempt = 1; ; attempt += 1) {
+    const controllerPort = await freePort();
+    try {
+      return { ...(await startBroker({ folder, port: await freePort(), controllerPort, ...options })), controllerPort };
+    } catch (error) {
+      const isTaken = error instanceof Error && error.message.includes('Address already in use');
+      if (!isTaken || attempt >= START_ATTEMPTS_MAX) throw error;
+      await rm(join(folder, 'data'), { recursive: true, force: true });
+    }
+  }
+}
+
+async function useBrokers(brokers: readonly string[]): Promise<KafkaTestBroker> {
+  await pingBrokers(brokers);
+  const refuse = async (): Promise<never> => {
+    throw new Error('The brokers of KAFKA_BROKERS are not ours to kill.');
+  };
+  return { brokers, version: 'KAFKA_BROKERS', kill: refuse, restart: refuse, close: async () => undefined };
+}
+
+function killProcess(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It is gone already.
+  }
+}
