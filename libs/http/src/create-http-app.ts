@@ -73,18 +73,25 @@ export async function createHttpApp(module: Type | DynamicModule, options: HttpA
 }
 
 /**
- * Initialises an app, starts its consumers, listens, and ends it in stages by SIGTERM or SIGINT.
+ * Initialises an app, starts its consumers, listens, and ends it in stages by SIGTERM or SIGINT. What was started is ended in the same
+ * stages when the start fails (a port in use).
  *
  * @returns the URL the server listens on.
  */
 export async function startHttpApp(app: NestFastifyApplication): Promise<string> {
   const config = app.get(BelfryConfig);
   const logger = app.get(WideLogger);
-  const { host, port } = config.of(httpConfig);
-  app.get(ShutdownService).listenForSignals();
+  const shutdown = app.get(ShutdownService);
+  shutdown.listenForSignals();
   for (const warning of config.warnings) logger.warn('config.key.unknown', { warning });
-  await app.startAllMicroservices();
-  await app.listen(port, host);
+  try {
+    const { host, port } = config.of(httpConfig);
+    await app.startAllMicroservices();
+    await app.listen(port, host);
+  } catch (error) {
+    await shutdown.shutdown('start_failed');
+    throw error;
+  }
   const url = await app.getUrl();
   logger.info('app.started', { url, config: config.summary() });
   return url;

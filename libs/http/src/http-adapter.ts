@@ -34,6 +34,9 @@ const PATH_PARAMETER_CHARACTERS_MAX = 1_024;
 /** Time without any byte in either direction after which a connection is closed; event streams send heartbeats more often. */
 const CONNECTION_IDLE_MS_MAX = 120_000;
 
+/** How often Node looks for connections whose time is over; its default of 30 s would make shorter limits meaningless. */
+const TIMEOUT_CHECK_INTERVAL_MS = 500;
+
 /** Content types that routes may take as a stream. */
 const STREAMED_TYPES = ['application/x-ndjson', 'text/csv'] as const;
 
@@ -49,7 +52,11 @@ export function createHttpAdapter(config: ConfigOf<typeof httpConfig>): FastifyA
     requestTimeout: config.requestTimeoutMs,
     keepAliveTimeout: config.keepAliveTimeoutMs,
     connectionTimeout: CONNECTION_IDLE_MS_MAX,
-    http: { maxHeaderSize: HEADER_BYTES_MAX, headersTimeout: config.headersTimeoutMs },
+    http: {
+      maxHeaderSize: HEADER_BYTES_MAX,
+      headersTimeout: config.headersTimeoutMs,
+      connectionsCheckingInterval: TIMEOUT_CHECK_INTERVAL_MS,
+    },
     trustProxy: config.trustProxy,
     requestIdHeader: false,
     genReqId: requestIdOf,

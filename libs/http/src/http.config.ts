@@ -52,9 +52,8 @@ export const httpConfig = defineConfig('http', {
   bodyBytesMax: setting('BELFRY_HTTP_BODY_BYTES_MAX', integerText({ min: 1_024, max: 16_777_216 }).default(1_048_576), {
     describe: 'Largest request body in bytes, where the route sets no limit of its own.',
   }),
-  requestTimeoutMs: setting('BELFRY_HTTP_REQUEST_TIMEOUT_MS', integerText({ min: 1_000, max: 600_000 }).default(30_000), {
-    describe:
-      'Time in which a client must have sent its whole request (not for streamed bulk routes longer than this: raise it for slow uplinks).',
+  requestTimeoutMs: setting('BELFRY_HTTP_REQUEST_TIMEOUT_MS', integerText({ min: 1_000, max: 3_600_000 }).default(300_000), {
+    describe: 'Time in which a client must have sent its whole request; a streamed upload also waits for the database within it.',
   }),
   headersTimeoutMs: setting('BELFRY_HTTP_HEADERS_TIMEOUT_MS', integerText({ min: 500, max: 60_000 }).default(10_000), {
     describe: 'Time in which a client must have sent its headers.',

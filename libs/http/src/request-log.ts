@@ -32,7 +32,7 @@ export function logRequests(instance: FastifyInstance, logger: WideLogger, inFli
     inFlight.started();
     reply.raw.once('close', () => {
       inFlight.finished();
-      logRequest(logger, request, reply.raw.writableFinished ? reply.raw.statusCode : undefined, reply.elapsedTime);
+      logRequest(logger, request, reply.raw.writableEnded ? reply.raw.statusCode : undefined, reply.elapsedTime);
     });
   });
 }

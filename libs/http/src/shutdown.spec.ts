@@ -1,7 +1,10 @@
+import { type AddressInfo, createServer } from 'node:net';
 import { Controller, Get, Module } from '@nestjs/common';
-import { describe, expect, it } from 'vitest';
+import { type CustomTransportStrategy, Server } from '@nestjs/microservices';
+import { describe, expect, it, vi } from 'vitest';
 import { BelfryConfig } from '#config';
-import { silentLogger } from '#telemetry';
+import { silentLogger, telemetryConfig } from '#telemetry';
+import { createHttpApp, startHttpApp } from './create-http-app.js';
 import { httpConfig } from './http.config.js';
 import { SHUTDOWN_STAGES, ShutdownService, type ShutdownStage } from './shutdown.js';
 import { createTestApp } from './test-app.js';
@@ -87,6 +90,66 @@ describe('ShutdownService', () => {
 });
 
 describe('an app in shutdown', () => {
+  it('ends its consumers before its modules', async () => {
+    const seen: string[] = [];
+
+    class Consumers extends Server implements CustomTransportStrategy {
+      listen(done: () => void): void {
+        seen.push('consuming');
+        done();
+      }
+      close(): void {
+        seen.push(`consumers closed in ${service.stage}`);
+      }
+      override on(): void {}
+      override unwrap<Transport>(): Transport {
+        throw new Error('There is no transport.');
+      }
+    }
+
+    @Module({})
+    class PoolModule {
+      onApplicationShutdown(): void {
+        seen.push(`pool closed in ${service.stage}`);
+      }
+    }
+
+    const config = BelfryConfig.load([httpConfig, telemetryConfig], {
+      LOG_LEVEL: 'silent',
+      BELFRY_HTTP_PORT: '0',
+      BELFRY_HTTP_HOST: '127.0.0.1',
+    });
+    const app = await createHttpApp(PoolModule, { name: 'test', config });
+    const service = app.get(ShutdownService);
+    vi.spyOn(service, 'listenForSignals').mockReturnValue();
+    app.connectMicroservice({ strategy: new Consumers() });
+    const url = await startHttpApp(app);
+    expect((await fetch(`${url}/health/ready`)).status).toBe(200);
+    expect(await service.shutdown('test')).toBe(true);
+    expect(seen).toEqual(['consuming', 'consumers closed in drain', 'consumers closed in database', 'pool closed in database']);
+  });
+
+  it('happens as well when the start fails', async () => {
+    let closed = false;
+
+    @Module({})
+    class PoolModule {
+      onApplicationShutdown(): void {
+        closed = true;
+      }
+    }
+
+    const blocker = createServer();
+    await new Promise<void>((resolve) => blocker.listen(0, '127.0.0.1', resolve));
+    const { port } = blocker.address() as AddressInfo;
+    const env = { LOG_LEVEL: 'silent', BELFRY_HTTP_PORT: String(port), BELFRY_HTTP_HOST: '127.0.0.1' };
+    const app = await createHttpApp(PoolModule, { name: 'test', config: BelfryConfig.load([httpConfig, telemetryConfig], env) });
+    vi.spyOn(app.get(ShutdownService), 'listenForSignals').mockReturnValue();
+    await expect(startHttpApp(app)).rejects.toThrow('EADDRINUSE');
+    expect(closed).toBe(true);
+    blocker.close();
+  });
+
   it('stops being ready, finishes the request in flight, refuses new connections and closes the modules', async () => {
     const started = gate();
     const mayFinish = gate();

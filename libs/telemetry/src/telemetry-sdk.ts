@@ -62,7 +62,7 @@ function createInstrumentations(): Instrumentation[] {
   return [
     new HttpInstrumentation({
       ignoreIncomingRequestHook: (request) => QUIET_PATHS.has(request.url ?? ''),
-      requestHook: (span, request) => hideTarget(span, request),
+      requestHook: hideSecrets,
     }),
     // Statements only appear inside somebody's span: the polling of relays and listeners is not worth one.
     new PgInstrumentation({ requireParentSpan: true }),
@@ -72,18 +72,22 @@ function createInstrumentations(): Instrumentation[] {
       instrumentHooks: false,
       instrumentHandler: false,
       ignorePaths: ({ url }) => QUIET_PATHS.has(url),
+      requestHook: (span, request) => void span.setAttribute('url.path', request.url.split('?', 1)[0] ?? ''),
     }),
   ];
 }
 
-/** Push endpoints and webhook URLs are secrets: spans of outgoing requests name the origin only. */
-function hideTarget(span: Span, request: ClientRequest | IncomingMessage): void {
-  if (!('getHeader' in request)) return;
-  showOriginOnly(span, `${request.protocol}//${request.host}`);
+/**
+ * Push endpoints and webhook URLs are secrets, and so may be a query: spans of outgoing requests name the origin only, spans of incoming
+ * ones no query.
+ */
+function hideSecrets(span: Span, request: ClientRequest | IncomingMessage): void {
+  if ('getHeader' in request) showOriginOnly(span, `${request.protocol}//${request.host}`);
+  else span.setAttribute('url.query', '');
 }
 
 function showOriginOnly(span: Span, origin: string): void {
-  span.setAttributes({ 'url.full': origin, 'http.url': origin, 'url.path': '/', 'url.query': '', 'http.target': '/' });
+  span.setAttributes({ 'url.full': origin, 'url.path': '/', 'url.query': '' });
 }
 
 async function renderPrometheus(exporter: PrometheusExporter): Promise<string> {
