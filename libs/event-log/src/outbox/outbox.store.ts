@@ -14,8 +14,8 @@ export const OUTBOX_LANES: readonly OutboxLane[] = ['urgent', 'bulk'];
 export const OUTBOX_CHANNEL = 'event_log_outbox';
 
 /**
- * Rows of one topic and key share a bucket; one relay works on a bucket at a time. Written into the rows: while rows wait, it must not
- * change.
+ * Rows of one topic and key share a bucket; one relay works on a bucket at a time. The bucket is written into the row: while rows wait,
+ * this number must not change, or the rows of a key come into two buckets.
  */
 export const OUTBOX_BUCKETS = 16;
 /** Buckets of one claim, so that several relays share the work. */
@@ -28,6 +28,7 @@ export const OUTBOX_DEPTH_MAX = 100_000;
 /** A row that a relay has claimed. */
 export interface OutboxRow extends AppendRecord {
   readonly outboxId: string;
+  readonly bucket: number;
   readonly topic: string;
 }
 
@@ -90,7 +91,7 @@ export class OutboxStore {
       values: [request.lane, request.exceptTopics, OUTBOX_LANES.indexOf(request.lane)],
     });
     if (buckets.length === 0) return [];
-    const rows = await tx.query<{ outbox_id: string; topic: string; key: string; headers: string | null; value: string }>({
+    const rows = await tx.query<{ outbox_id: string; bucket: number; topic: string; key: string; headers: string | null; value: string }>({
       name: 'outbox.read',
       text: READ_SQL,
       values: [
@@ -103,6 +104,7 @@ export class OutboxStore {
     });
     return rows.map((row) => ({
       outboxId: row.outbox_id,
+      bucket: row.bucket,
       topic: row.topic,
       key: row.key,
       value: Buffer.from(row.value, 'base64'),
@@ -117,7 +119,7 @@ export class OutboxStore {
       text: `
         DELETE FROM event_log.outbox USING unnest($2::smallint[], $3::bigint[]) AS done (bucket, outbox_id)
         WHERE outbox.lane = $1 AND outbox.bucket = done.bucket AND outbox.outbox_id = done.outbox_id`,
-      values: [lane, rows.map((row) => bucketOf(row.topic, row.key)), rows.map((row) => row.outboxId)],
+      values: [lane, rows.map((row) => row.bucket), rows.map((row) => row.outboxId)],
     });
   }
 
@@ -174,12 +176,12 @@ const LOCK_BUCKETS_SQL = `
 
 /** $1 lane, $2 buckets, $3 topics to leave out, $4 rows per bucket, $5 bytes. Of each bucket and topic the first rows, without a hole. */
 const READ_SQL = `
-  SELECT outbox_id, topic, key, headers::text AS headers, encode(value, 'base64') AS value
+  SELECT outbox_id, bucket, topic, key, headers::text AS headers, encode(value, 'base64') AS value
   FROM (
     SELECT page.*, sum(octet_length(value)) OVER (ORDER BY outbox_id ROWS UNBOUNDED PRECEDING) - octet_length(value) AS bytes_before
     FROM unnest($2::smallint[]) AS claimed (bucket)
     CROSS JOIN LATERAL (
-      SELECT outbox_id, topic, key, headers, value FROM event_log.outbox
+      SELECT outbox_id, outbox.bucket, topic, key, headers, value FROM event_log.outbox
       WHERE outbox.lane = $1 AND outbox.bucket = claimed.bucket AND NOT outbox.topic = ANY($3::text[])
       ORDER BY outbox_id LIMIT $4
     ) AS page
