@@ -1,0 +1,88 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { newUuid } from '#contracts';
+import type { Sql, Statement } from '#database';
+import { createTestDatabase, FixedClock, type TestDatabase } from '#testing';
+import { ChunkStore } from './chunk.store.js';
+import { Pipeline } from './testing/pipeline.js';
+
+const SUBSCRIBERS = 100_000;
+const OTHERS = 20_000;
+const CHUNKS = 100;
+
+/** Runs statements and keeps their plans: each is explained with its own values just before it runs. */
+class ExplainingSql implements Sql {
+  readonly plans: string[] = [];
+
+  constructor(private readonly sql: Sql) {}
+
+  async query<Row extends object>(statement: Statement): Promise<Row[]> {
+    await this.explain(statement);
+    return this.sql.query<Row>(statement);
+  }
+
+  async execute(statement: Statement): Promise<number> {
+    await this.explain(statement);
+    return this.sql.execute(statement);
+  }
+
+  private async explain({ text, values }: Statement): Promise<void> {
+    const lines = await this.sql.query<{ 'QUERY PLAN': string }>({ text: `EXPLAIN ${text}`, values });
+    this.plans.push(lines.map((line) => line['QUERY PLAN']).join('\n'));
+  }
+}
+
+describe('the plans over 100,000 subscribers', () => {
+  let test: TestDatabase;
+  let pipeline: Pipeline;
+
+  beforeAll(async () => {
+    test = await createTestDatabase();
+    pipeline = new Pipeline(test.database, new FixedClock());
+    await pipeline.standIn.seedSubscribers(pipeline.environmentId, SUBSCRIBERS);
+    await pipeline.standIn.seedSubscribers(newUuid(), OTHERS);
+    await test.database.execute({ text: 'ANALYZE subscribers.subscriber' });
+  });
+  afterAll(() => test.close());
+
+  it('cut a whole audience by one walk over the primary key', async () => {
+    const sql = new ExplainingSql(test.database);
+    const audience = { rule: null, triggeredAt: new Date() };
+    const bounds = await new ChunkStore(test.database).findBounds(pipeline.environmentId, audience, sql);
+    expect(bounds).toHaveLength(CHUNKS);
+    expect(bounds.every((bound) => bound.recipients === 1_000)).toBe(true);
+    expect(sql.plans).toHaveLength(1);
+    expect(sql.plans[0]).toMatch(/Index (Only )?Scan using subscriber_pkey/);
+    expect(sql.plans[0]).not.toMatch(/Sort/);
+  });
+
+  it.each([
+    ['everybody', null],
+    ['a rule that few fulfil', { attribute: 'no', operator: 'less_than', value: 50_100 }],
+    ['a rule that most fulfil', { not: { attribute: 'name', operator: 'equals', value: 'Person 7' } }],
+  ] as const)('fan out a chunk of %s by a range of the primary key', async (_, rule) => {
+    const store = new ChunkStore(test.database);
+    const bounds = await store.findBounds(pipeline.environmentId, { rule: null, triggeredAt: new Date() });
+    const [lower, upper] = [bounds[49]?.upperId ?? '', bounds[50]?.upperId ?? ''];
+    await test.database.transaction(async (tx) => {
+      const sql = new ExplainingSql(tx);
+      const range = {
+        state: 'planned' as const,
+        ...{ lowerId: lower, upperId: upper, runState: 'running' as const, channels: ['inbox' as const], contentId: newUuid() },
+        ...{ rule, triggeredAt: new Date(), messageKey: newUuid(), expiresAt: new Date() },
+      };
+      const decision = { range, outcome: 'requested' as const, at: new Date() };
+      const { batches } = await store.fanOut(
+        pipeline.environmentId,
+        { runId: newUuid(), chunkNo: 0 },
+        decision,
+        Object.assign(sql, tx, { query: sql.query.bind(sql) }),
+      );
+      expect(batches[0]?.recipientIds.length).toBeGreaterThan(0);
+      expect(sql.plans).toHaveLength(1);
+      expect(sql.plans[0]).toMatch(
+        /Index Scan using subscriber_pkey on subscriber\s.*\n\s*Index Cond: \(\(environment_id = .* AND \(id > .* AND \(id <= /,
+      );
+      expect(sql.plans[0]).not.toMatch(/Seq Scan on subscriber/);
+    });
+  });
+});
