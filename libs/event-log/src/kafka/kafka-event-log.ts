@@ -5,7 +5,7 @@ import { AdminClient } from './admin-client.js';
 import { createKafka, type KafkaEventLogOptions } from './kafka-options.js';
 import { KafkaSubscription } from './kafka-subscription.js';
 import { assertTopicsExist, ensureKafkaTopics, kafkaLag } from './kafka-topics.js';
-import { SendQueue } from './send-queue.js';
+import { connectProducer, SendQueue } from './send-queue.js';
 
 /** Members send heartbeats independently of their handlers, so only a blocked event loop or a dead process is silent for so long. */
 const SESSION_MS_MAX = 10_000;
@@ -32,7 +32,10 @@ export class KafkaEventLog extends EventLog {
     super();
     this.kafka = createKafka(options);
     this.admin = new AdminClient(this.kafka);
-    this.sends = new SendQueue(this.kafka, options.compression === 'gzip' ? CompressionTypes.GZIP : CompressionTypes.None);
+    this.sends = new SendQueue(
+      () => connectProducer(this.kafka),
+      options.compression === 'gzip' ? CompressionTypes.GZIP : CompressionTypes.None,
+    );
   }
 
   async ensureTopics(topics: readonly TopicSpec[]): Promise<void> {

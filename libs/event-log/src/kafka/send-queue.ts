@@ -1,4 +1,4 @@
-import { CompressionTypes, type Kafka, type Message, Partitioners, type Producer } from 'kafkajs';
+import { type CompressionTypes, type Kafka, type Message, Partitioners, type Producer } from 'kafkajs';
 import { RECORD_VALUE_BYTES_MAX } from '#contracts';
 import { ATTRIBUTE, countMetric } from '#telemetry';
 import type { AppendRecord } from '../event-log.js';
@@ -18,6 +18,9 @@ const RECORD_BYTES_MAX = SEND_BYTES_MAX - 1_000;
 /** The producer learns of new partitions and leaders within this time. */
 const METADATA_AGE_MS_MAX = 60_000;
 
+/** The part of kafkajs' producer that is used. */
+export type RecordSender = Pick<Producer, 'send' | 'disconnect'>;
+
 /** A part of one append that fits into one request. */
 interface Part {
   readonly topic: string;
@@ -36,11 +39,11 @@ interface Part {
 export class SendQueue {
   private readonly waiting: Part[] = [];
   private inFlight = 0;
-  private producer: Promise<Producer> | undefined;
+  private sender: Promise<RecordSender> | undefined;
   private isClosed = false;
 
   constructor(
-    private readonly kafka: Kafka,
+    private readonly connect: () => Promise<RecordSender>,
     private readonly compression: CompressionTypes,
   ) {}
 
@@ -60,9 +63,9 @@ export class SendQueue {
 
   /** Makes the producer learn the partitions anew. */
   async refresh(): Promise<void> {
-    const producer = this.producer;
-    this.producer = undefined;
-    await disconnect(producer);
+    const sender = this.sender;
+    this.sender = undefined;
+    await sender?.then((connected) => connected.disconnect()).catch(() => undefined);
   }
 
   /** Refuses what still waits; requests on the way are finished by kafkajs' disconnect. */
@@ -109,9 +112,9 @@ export class SendQueue {
     const [first] = parts;
     if (first === undefined) return;
     try {
-      const producer = await (this.producer ??= this.connect());
+      const sender = await this.connected();
       const messages = parts.flatMap((part) => part.messages);
-      await producer.send({ topic: first.topic, messages, acks: -1, compression: this.compression });
+      await sender.send({ topic: first.topic, messages, acks: -1, compression: this.compression });
       countMetric('recordsSent', messages.length, { [ATTRIBUTE.messagingDestination]: first.topic });
       for (const part of parts) part.resolve();
     } catch (error) {
@@ -119,21 +122,28 @@ export class SendQueue {
     }
   }
 
-  private async connect(): Promise<Producer> {
-    const producer = this.kafka.producer({
-      allowAutoTopicCreation: false,
-      createPartitioner: Partitioners.DefaultPartitioner,
-      maxInFlightRequests: SENDS_IN_FLIGHT_MAX,
-      metadataMaxAge: METADATA_AGE_MS_MAX,
+  /** The connection that is there, or a new one; a failed attempt is not kept. */
+  private connected(): Promise<RecordSender> {
+    if (this.sender !== undefined) return this.sender;
+    const sender = this.connect();
+    this.sender = sender;
+    sender.catch(() => {
+      if (this.sender === sender) this.sender = undefined;
     });
-    try {
-      await producer.connect();
-      return producer;
-    } catch (error) {
-      this.producer = undefined;
-      throw error;
-    }
+    return sender;
   }
+}
+
+/** Connects a producer that keeps the order of awaited sends; keys are spread as by Java's clients (murmur2). */
+export async function connectProducer(kafka: Kafka): Promise<RecordSender> {
+  const producer = kafka.producer({
+    allowAutoTopicCreation: false,
+    createPartitioner: Partitioners.DefaultPartitioner,
+    maxInFlightRequests: SENDS_IN_FLIGHT_MAX,
+    metadataMaxAge: METADATA_AGE_MS_MAX,
+  });
+  await producer.connect();
+  return producer;
 }
 
 /** @throws RecordTooLargeError (`record_too_large`) before anything is sent */
@@ -159,8 +169,4 @@ function bytesOf(record: AppendRecord): number {
   let bytes = RECORD_OVERHEAD_BYTES + record.value.length + Buffer.byteLength(record.key);
   for (const [name, text] of Object.entries(record.headers ?? {})) bytes += Buffer.byteLength(name) + Buffer.byteLength(text) + 4;
   return bytes;
-}
-
-async function disconnect(producer: Promise<Producer> | undefined): Promise<void> {
-  await producer?.then((connected) => connected.disconnect()).catch(() => undefined);
 }
