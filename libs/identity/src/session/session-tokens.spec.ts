@@ -96,7 +96,7 @@ describe('SessionTokens', () => {
     for (const token of forged) await expect(tokens.read(token)).rejects.toThrow(SessionInvalidError);
   });
 
-  it('refuses every changed character and every other text without another exception', async () => {
+  it('refuses every changed character and every other text without another exception', { timeout: 60_000 }, async () => {
     const { tokens } = makeTokens();
     const { token } = await tokens.issue(makeSession());
     // The last character carries two surplus bits, so its neighbours in the alphabet denote the same signature.
@@ -114,7 +114,7 @@ describe('SessionTokens', () => {
           await expect(tokens.read(text)).rejects.toThrow(SessionInvalidError);
         },
       ),
-      { numRuns: 300 },
+      { numRuns: 200 },
     );
   });
 });

@@ -152,7 +152,7 @@ describe('verifySubscriberHash on secrets', () => {
   });
 });
 
-describe('verifySubscriberHash under random input', () => {
+describe('verifySubscriberHash under random input', { timeout: 60_000 }, () => {
   const spellings = [
     (mac: Buffer) => mac.toString('hex'),
     (mac: Buffer) => mac.toString('hex').toUpperCase(),
@@ -171,10 +171,9 @@ describe('verifySubscriberHash under random input', () => {
   it('has a verdict for everything and throws for nothing', () => {
     fc.assert(
       fc.property(anything, anything, (id, hash) => {
-        expect(SUBSCRIBER_HASH_VERDICTS).toContain(verdictOf(hash, id));
-        expect(verdictOf(hash, id)).not.toBe('valid');
+        expect(SUBSCRIBER_HASH_VERDICTS.filter((verdict) => verdict !== 'valid')).toContain(verdictOf(hash, id));
       }),
-      { numRuns: 5_000 },
+      { numRuns: 2_000 },
     );
   });
 
@@ -204,7 +203,7 @@ describe('verifySubscriberHash under random input', () => {
         const accepted = canonical.has(edited) || edited.toLowerCase() === mac.toString('hex');
         expect(verdictOf(edited) === 'valid').toBe(accepted);
       }),
-      { numRuns: 10_000 },
+      { numRuns: 5_000 },
     );
   });
 });
