@@ -88,8 +88,8 @@ export class InboxStore {
  * Tells who was written only when somebody was not: reading a thousand ids back costs the client more than all the rest. A null means
  * everybody.
  */
-const WRITTEN = `
-  SELECT CASE WHEN count(*) < cardinality($6::uuid[]) THEN coalesce(array_agg(subscriber_id), '{}') END AS written FROM inserted`;
+const WRITTEN =
+  "SELECT CASE WHEN count(*) < cardinality($6::uuid[]) THEN coalesce(array_agg(subscriber_id), '{}') END AS written FROM inserted";
 
 const INSERT_MESSAGES = `
   WITH inserted AS (

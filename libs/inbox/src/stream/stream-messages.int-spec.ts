@@ -207,7 +207,7 @@ describe('the inbox stream', () => {
       }
       const last = await openTab({ lastEventId: position });
       for (const id of idsOf(last, 'message.delivered')) seen.add(id);
-      expect([...seen].sort()).toEqual(keys.map((key) => encodeMessageId(key, anna)).sort());
+      expect(seen).toEqual(new Set(keys.map((key) => encodeMessageId(key, anna))));
     });
   });
 
@@ -234,6 +234,23 @@ describe('the inbox stream', () => {
     const registry = gatewayOf(0).app.get(TabRegistry);
     const tab = await openTab();
     await tab.close();
-    await waitFor(() => registry.tabsOf({ environmentId: fixture.environmentId, subscriberId: anna }).size === 0);
+    const owner = { environmentId: fixture.environmentId, subscriberId: anna };
+    await waitFor(() => registry.tabsOf(owner).size === 0);
+    expect(registry.tabsOf(owner).size).toBe(0);
+  });
+
+  it('keeps no tab of a client that left while it caught up', async () => {
+    const registry = gatewayOf(0).app.get(TabRegistry);
+    const owner = { environmentId: fixture.environmentId, subscriberId: anna };
+    const leaving = new AbortController();
+    await fixture.holdInboxes(async () => {
+      const headers = { authorization: `Bearer ${token}` };
+      const answer = fetch(`${gatewayOf(0).url}/v1/inbox/stream`, { headers, signal: leaving.signal });
+      await waitFor(() => registry.tabsOf(owner).size === 1);
+      await fixture.waitForLockWaiter();
+      leaving.abort();
+      await expect(answer).rejects.toThrow('aborted');
+    });
+    await waitFor(() => registry.tabsOf(owner).size === 0);
   });
 });

@@ -25,6 +25,11 @@ export interface OutboxRecord {
   readonly event: Record<string, unknown>;
 }
 
+interface StoredRecord {
+  readonly topic: string;
+  readonly value: Buffer;
+}
+
 /** How a batch of a run stands before a test. */
 export interface BatchFacts {
   readonly contentId: string;
@@ -155,13 +160,21 @@ export class InboxFixture {
 
   /** The records of this environment that wait in the outbox, in the order of their insertion. */
   async readOutbox(): Promise<OutboxRecord[]> {
-    const rows = await this.database.query<{ topic: string; value: Buffer }>({
+    const rows = await this.database.query<StoredRecord>({
       text: `-- every environment: the outbox has no such column, the events have
         SELECT topic, value FROM event_log.outbox ORDER BY outbox_id`,
     });
-    return rows
-      .map(({ topic, value }) => ({ topic, event: JSON.parse(value.toString('utf8')) as Record<string, unknown> }))
-      .filter(({ event }) => event['environment_id'] === this.environmentId);
+    return this.ownRecords(rows);
+  }
+
+  /** The records of this environment that stand in the Postgres event log, of one topic. */
+  async readLog(topic: string): Promise<OutboxRecord[]> {
+    const rows = await this.database.query<StoredRecord>({
+      text: `-- every environment: the log has no such column, the events have
+        SELECT topic, value FROM event_log.record JOIN event_log.topic USING (topic_id) WHERE topic = $1 ORDER BY partition, record_offset`,
+      values: [topic],
+    });
+    return this.ownRecords(rows);
   }
 
   /** Holds the gate of a batch as another handler of the same batch would, while `work` runs. */
@@ -173,7 +186,43 @@ export class InboxFixture {
     });
   }
 
-  /** Resolves when another connection waits for a row lock. */
+  /** A partition for the message keys between two instants. */
+  async addPartition(name: string, fromMs: number, toMs: number): Promise<void> {
+    await this.database.execute({
+      text: `CREATE TABLE inbox.${name} PARTITION OF inbox.message FOR VALUES FROM ('${firstKeyAt(fromMs)}') TO ('${firstKeyAt(toMs)}')`,
+    });
+  }
+
+  /** Removes every partition that begins after now. */
+  async dropPartitionsAhead(): Promise<void> {
+    const now = firstKeyAt(Date.now());
+    const rows = await this.database.query<{ name: string; lower: string }>({
+      text: `-- every environment: partitions belong to none
+        SELECT child.relname AS name, substring(pg_get_expr(child.relpartbound, child.oid) FROM 'FROM \\(''([^'']+)''\\)') AS lower
+        FROM pg_inherits JOIN pg_class AS child ON child.oid = inhrelid WHERE inhparent = 'inbox.message'::regclass`,
+    });
+    for (const { name } of rows.filter(({ lower }) => lower > now)) await this.database.execute({ text: `DROP TABLE inbox.${name}` });
+  }
+
+  /** The names of the partitions. */
+  async readPartitions(): Promise<string[]> {
+    const rows = await this.database.query<{ name: string }>({
+      text: `-- every environment: partitions belong to none
+        SELECT child.relname AS name FROM pg_inherits JOIN pg_class AS child ON child.oid = inhrelid
+        WHERE inhparent = 'inbox.message'::regclass`,
+    });
+    return rows.map(({ name }) => name);
+  }
+
+  /** Keeps everybody out of the inboxes while `work` runs. */
+  async holdInboxes(work: () => Promise<void>): Promise<void> {
+    await this.database.transaction(async (tx) => {
+      await tx.execute({ text: 'LOCK TABLE inbox.message IN ACCESS EXCLUSIVE MODE' });
+      await work();
+    });
+  }
+
+  /** Resolves when another connection waits for a lock. */
   async waitForLockWaiter(): Promise<void> {
     await waitFor(async () => {
       const [row] = await this.database.query<{ waiters: number }>({
@@ -183,4 +232,16 @@ export class InboxFixture {
       return (row?.waiters ?? 0) > 0;
     });
   }
+
+  private ownRecords(rows: readonly StoredRecord[]): OutboxRecord[] {
+    return rows
+      .map(({ topic, value }) => ({ topic, event: JSON.parse(value.toString('utf8')) as Record<string, unknown> }))
+      .filter(({ event }) => event['environment_id'] === this.environmentId);
+  }
+}
+
+/** The smallest UUIDv7 of an instant. */
+function firstKeyAt(timeMs: number): string {
+  const time = timeMs.toString(16).padStart(12, '0');
+  return `${time.slice(0, 8)}-${time.slice(8)}-0000-0000-000000000000`;
 }

@@ -1,9 +1,9 @@
-import { Global, Module } from '@nestjs/common';
+import { Module, type ModuleMetadata } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { BelfryConfig } from '#config';
 import { inboxMessageChangedV1, inboxMessageDeliveredV1, newUuid, type InboxMessageChanged, type InboxMessageDelivered } from '#contracts';
-import { Database, databaseConfig, DatabaseModule } from '#database';
-import { Outbox } from '#event-log';
+import { databaseConfig, DatabaseModule } from '#database';
+import { eventLogConfig, EventLogModule, EventLogServer } from '#event-log';
 import { createHttpApp, httpConfig } from '#http';
 import { identityConfig, IdentityApiModule, SessionTokens } from '#identity';
 import { telemetryConfig } from '#telemetry';
@@ -15,7 +15,25 @@ import { AnnounceMessages } from '../stream/announce-messages.js';
 import type { OutboxRecord } from './inbox-fixture.store.js';
 import { SseClient } from './sse-client.js';
 
-const SECTIONS = [httpConfig, telemetryConfig, databaseConfig, tenancyConfig, identityConfig, inboxConfig];
+const SECTIONS = [httpConfig, telemetryConfig, databaseConfig, eventLogConfig, tenancyConfig, identityConfig, inboxConfig];
+
+/** An app around the given modules on the test's database, not listening and not consuming yet. */
+export async function makeInboxApp(
+  test: TestDatabase,
+  modules: NonNullable<ModuleMetadata['imports']>,
+  env: Record<string, string> = {},
+): Promise<NestFastifyApplication> {
+  @Module({ imports: [DatabaseModule.forRoot({ url: test.url }), EventLogModule.forRoot(), ...modules] })
+  class TestModule {}
+  const variables = { BELFRY_SECRET_KEY: Buffer.alloc(32, 7).toString('base64'), LOG_LEVEL: 'silent', ...env };
+  return createHttpApp(TestModule, { name: 'test', config: BelfryConfig.load(SECTIONS, variables) });
+}
+
+/** Connects an app to the event log and waits until its groups are assigned. */
+export async function startConsumers(app: NestFastifyApplication): Promise<void> {
+  app.connectMicroservice({ strategy: app.get(EventLogServer) });
+  await app.startAllMicroservices();
+}
 
 /** A gateway with the inbox API for tests: real HTTP, real sessions. What the event log would bring is handed over by `announce`. */
 export class InboxGateway {
@@ -25,18 +43,14 @@ export class InboxGateway {
   ) {}
 
   static async start(test: TestDatabase, env: Record<string, string> = {}): Promise<InboxGateway> {
-    @Global()
-    @Module({
-      providers: [{ provide: Outbox, inject: [Database], useFactory: (database: Database) => new Outbox(database) }],
-      exports: [Outbox],
-    })
-    class OutboxModule {}
-    @Module({ imports: [DatabaseModule.forRoot({ url: test.url }), OutboxModule, TenancyModule, IdentityApiModule, InboxApiModule] })
-    class GatewayModule {}
-    const variables = { BELFRY_SECRET_KEY: Buffer.alloc(32, 7).toString('base64'), LOG_LEVEL: 'silent', ...env };
-    const app = await createHttpApp(GatewayModule, { name: 'test', config: BelfryConfig.load(SECTIONS, variables) });
+    const app = await makeInboxApp(test, [TenancyModule, IdentityApiModule, InboxApiModule], env);
     await app.listen(0, '127.0.0.1');
     return new InboxGateway(app, await app.getUrl());
+  }
+
+  /** Starts the consumers on the event log in the test's database; `announce` is not needed then. */
+  async consume(): Promise<void> {
+    await startConsumers(this.app);
   }
 
   /** The token of a session that began at that moment. */
