@@ -53,7 +53,7 @@ export class BelfryConfig {
    * @throws Error when the process was not started with this section: a fault of the program, not of the configuration.
    */
   of<Settings extends SettingMap>(section: ConfigSection<Settings>): Readonly<ValuesOf<Settings>> {
-    const values = this.valuesBySection.get(section as unknown as ConfigSection);
+    const values = this.valuesBySection.get(section);
     if (values === undefined) throw new Error(`This process was started without the configuration section "${section.name}".`);
     return values as Readonly<ValuesOf<Settings>>;
   }
@@ -117,7 +117,13 @@ function showText(declared: Setting, text: string): string {
 function showValue(declared: Setting, value: unknown): string {
   if (declared.secret === true) return value === undefined ? 'not set' : 'set';
   if (value === undefined) return 'not set';
-  return Array.isArray(value) ? value.map(String).join(',') : String(value);
+  return showPlain(value);
+}
+
+/** A parsed value as one would write it into the variable: texts as they are, lists with commas, everything else as JSON. */
+export function showPlain(value: unknown): string {
+  if (Array.isArray(value)) return value.map(showPlain).join(',');
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
 function unknownKeyWarnings(sections: readonly ConfigSection[], env: Environment): string[] {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { showPlain } from './belfry-config.js';
 import type { ConfigSection } from './config-section.js';
 import type { Setting } from './setting.js';
 
@@ -55,5 +56,5 @@ function defaultOf(declared: Setting): string {
   const unset = declared.schema.safeParse(undefined);
   if (!unset.success) return '**required**';
   if (unset.data === undefined) return 'unset';
-  return `\`${Array.isArray(unset.data) ? unset.data.map(String).join(',') : String(unset.data)}\``;
+  return `\`${showPlain(unset.data)}\``;
 }

@@ -6,7 +6,6 @@ import { SwaggerModule } from '@nestjs/swagger';
 import type { FastifyInstance } from 'fastify';
 import { BelfryConfig, ConfigModule } from '#config';
 import { flushTelemetry, NestLogger, TelemetryModule, WideLogger } from '#telemetry';
-import { type CorsPolicy, corsOptions } from './cors.js';
 import { closeEventStreams, countEventStreams } from './event-stream.js';
 import { HealthRegistry } from './health.js';
 import { createHttpAdapter } from './http-adapter.js';
@@ -32,8 +31,6 @@ export interface HttpAppOptions {
   readonly version?: string;
   /** Error classes explained at /docs/errors besides this lib's own. */
   readonly errors?: readonly ErrorClass[];
-  /** Which origins may call from browsers; none without it. */
-  readonly cors?: CorsPolicy;
 }
 
 const API_DESCRIPTION = 'Campaigns, inbox and Web Push with true counts. Errors are problem details (RFC 9457) with a stable `code`.';
@@ -63,7 +60,6 @@ export async function createHttpApp(module: Type | DynamicModule, options: HttpA
   app.useLogger(new NestLogger(logger));
   app.useGlobalPipes(new RequestValidationPipe());
   app.useGlobalFilters(new ProblemFilter(logger));
-  if (options.cors !== undefined) app.enableCors(corsOptions(options.cors));
   const inFlight = new RequestsInFlight();
   const instance = instanceOf(app);
   logRequests(instance, logger, inFlight);
@@ -93,7 +89,8 @@ export async function startHttpApp(app: NestFastifyApplication): Promise<string>
     throw error;
   }
   const url = await app.getUrl();
-  logger.info('app.started', { url, config: config.summary() });
+  const summary = Object.entries(config.summary()).map(([key, value]) => `${key}=${value}`);
+  logger.info('app.started', { url, config: summary });
   return url;
 }
 

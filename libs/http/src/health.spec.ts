@@ -1,6 +1,8 @@
-import { Module } from '@nestjs/common';
+import { Global, Module } from '@nestjs/common';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { Database, DatabaseUnavailableError } from '#database';
+import { EventLog } from '#event-log';
 import { HealthRegistry } from './health.js';
 import { createTestApp } from './test-app.js';
 
@@ -51,6 +53,27 @@ describe('/health', () => {
     app.get(HealthRegistry).register({ name: 'stuck', check: () => new Promise(() => undefined) });
     expect((await app.inject('/health/ready')).json()).toMatchObject({ parts: [{ name: 'stuck', ok: false, reason: 'TimeoutError' }] });
   });
+});
+
+it('depends on Postgres and the event log where an app has them', async () => {
+  @Global()
+  @Module({
+    providers: [
+      { provide: Database, useValue: { ping: () => Promise.reject(new DatabaseUnavailableError('db.internal refused')) } },
+      { provide: EventLog, useValue: { ping: () => Promise.resolve() } },
+    ],
+    exports: [Database, EventLog],
+  })
+  class StoresModule {}
+
+  const dependent = await createTestApp(StoresModule);
+  expect((await dependent.inject('/health/ready')).json()).toMatchObject({
+    parts: [
+      { name: 'postgres', ok: false, reason: 'DatabaseUnavailableError' },
+      { name: 'event-log', ok: true },
+    ],
+  });
+  await dependent.close();
 });
 
 describe('/metrics', () => {

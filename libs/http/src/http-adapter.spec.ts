@@ -39,7 +39,7 @@ let port: number;
 
 beforeAll(async () => {
   const env = { BELFRY_HTTP_HEADERS_TIMEOUT_MS: '500', BELFRY_HTTP_REQUEST_TIMEOUT_MS: '1000', BELFRY_HTTP_TRUST_PROXY: '10.0.0.0/8' };
-  app = await createTestApp(EchoModule, env, { cors: { allows: (origin) => origin === 'https://shop.example' } });
+  app = await createTestApp(EchoModule, env);
   await app.listen(0, '127.0.0.1');
   port = Number(new URL(await app.getUrl()).port);
 });
@@ -102,32 +102,6 @@ describe('streamed bodies', () => {
     expect((await post('{}', 'application/x-ndjson', '/v1/echo')).json()).toMatchObject({ code: 'media_type_unsupported' });
     expect((await post('{}', 'application/json')).json()).toMatchObject({ code: 'media_type_unsupported' });
     expect((await post('a,b', 'text/csv')).json()).toMatchObject({ code: 'media_type_unsupported' });
-  });
-});
-
-describe('cross-origin requests', () => {
-  it('are allowed for the origins of the policy, without credentials', async () => {
-    const answer = await app.inject({ url: '/v1/address', headers: { origin: 'https://shop.example' } });
-    expect(answer.headers['access-control-allow-origin']).toBe('https://shop.example');
-    expect(answer.headers['access-control-allow-credentials']).toBeUndefined();
-    expect(answer.headers['vary']).toContain('Origin');
-  });
-
-  it('are not allowed for other origins', async () => {
-    const answer = await app.inject({ url: '/v1/address', headers: { origin: 'https://evil.example' } });
-    expect(answer.headers['access-control-allow-origin']).toBeUndefined();
-  });
-
-  it('are announced by a preflight, also for routes without OPTIONS', async () => {
-    const headers = {
-      origin: 'https://shop.example',
-      'access-control-request-method': 'POST',
-      'access-control-request-headers': 'authorization',
-    };
-    const answer = await app.inject({ method: 'OPTIONS', url: '/v1/echo', headers });
-    expect(answer.statusCode).toBe(204);
-    expect(answer.headers['access-control-allow-headers']).toContain('authorization');
-    expect(answer.headers['access-control-max-age']).toBe('600');
   });
 });
 

@@ -1,4 +1,5 @@
 import { Global, Module } from '@nestjs/common';
+import { DependencyHealth } from './dependency-health.js';
 import { HealthController } from './health.controller.js';
 import { HealthRegistry } from './health.js';
 import { Idempotency } from './idempotency.js';
@@ -16,7 +17,7 @@ export class HealthModule {}
 @Module({
   imports: [HealthModule],
   controllers: [MetricsController],
-  providers: [ShutdownService, Idempotency, IdempotencyStore],
+  providers: [DependencyHealth, ShutdownService, Idempotency, IdempotencyStore],
   exports: [ShutdownService, Idempotency, IdempotencyStore],
 })
 export class HttpModule {}

@@ -35,11 +35,10 @@
  * - Event streams: `@Res() reply: FastifyReply`, `const stream = openEventStream(reply)`, `stream.send({ id, event, data })`, `stream.onClose(…)`.
  *   Throw before `openEventStream`, never after it.
  * - Large uploads: `@StreamedBody(['application/x-ndjson'], bytesMax)` and `@Body() body: Readable`; larger JSON: `@BodyBytesMax(bytes)`.
- * - Readiness: `healthRegistry.register({ name: 'postgres', check })`. Shutdown: `shutdownService.register({ stage, name, run })`.
+ * - Readiness: Postgres and the event log count by themselves; for other parts `healthRegistry.register({ name, check })`. Shutdown: `shutdownService.register({ stage, name, run })`.
  * - Tests: `const app = await createHttpApp(XModule, { name: 'test', config: BelfryConfig.load([httpConfig, telemetryConfig, …], {}) }); await app.init();
  *   await app.inject({ method: 'POST', url: '/v1/…', payload: { … } })`; `findDocumentFaults(buildDocument(app, facts))` must be empty.
  */
-export * from './cors.js';
 export * from './create-http-app.js';
 export * from './cursor.js';
 export * from './event-stream.js';

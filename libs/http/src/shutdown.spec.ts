@@ -182,7 +182,7 @@ describe('an app in shutdown', () => {
     await started.promise;
     const shutdown = service.shutdown('test');
     await draining.promise;
-    await expect(fetch(`${url}/health/live`)).rejects.toThrow();
+    await expect(fetch(`${url}/health/live`)).rejects.toThrow('fetch failed');
     const ready = await app.inject('/health/ready');
     expect(ready.statusCode).toBe(503);
     expect(ready.json()).toMatchObject({ code: 'not_ready', parts: [{ name: 'process', ok: false, reason: 'shutting_down' }] });

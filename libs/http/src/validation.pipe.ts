@@ -26,7 +26,7 @@ export class RequestValidationPipe extends StandardSchemaValidationPipe {
     const { schema } = metadata;
     if (schema === undefined || !this.toValidate(metadata)) return value;
     const result = await this.validate<Value>(value, schema);
-    if (result.issues !== undefined) throw new ValidationFailedError(describeIssues(result.issues as readonly SchemaIssue[], metadata));
+    if (result.issues !== undefined) throw new ValidationFailedError(describeIssues(result.issues, metadata));
     return result.value;
   }
 }
@@ -65,5 +65,5 @@ function closestBranch(branches: readonly (readonly SchemaIssue[])[]): readonly 
 
 function pointerOf(path: readonly string[], place: Pick<ArgumentMetadata, 'type' | 'data'>): string {
   if (place.type === 'body') return path.map((segment) => `/${segment.replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
-  return [...(place.data === undefined ? [] : [String(place.data)]), ...path].join('.');
+  return [...(place.data === undefined ? [] : [place.data]), ...path].join('.');
 }

@@ -65,5 +65,5 @@ export function silentLogger(): WideLogger {
 }
 
 function withCause(fields: LogFields, cause: unknown): LogFields {
-  return cause === undefined ? fields : { ...fields, error: cause instanceof Error ? cause : new Error(String(cause)) };
+  return cause === undefined ? fields : { ...fields, error: cause };
 }
