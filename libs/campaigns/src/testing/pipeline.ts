@@ -66,7 +66,6 @@ class RecordingOutbox {
  * `records`; the test decides which are handled, when, how often and in what order.
  */
 export class Pipeline {
-  readonly environmentId = newUuid();
   readonly records: PipelineRecord[] = [];
   readonly standIn: DeliveryStandInStore;
   readonly runs: RunStore;
@@ -87,6 +86,7 @@ export class Pipeline {
   constructor(
     readonly database: Database,
     readonly clock: Clock,
+    readonly environmentId: string = newUuid(),
   ) {
     const outbox = new RecordingOutbox(this.records) as unknown as Outbox;
     const campaigns = new CampaignStore(database);
