@@ -44,6 +44,14 @@ const contextRules = CONTEXTS.map((context) => ({
   to: { path: `^libs/(${CONTEXTS.join('|')})/`, pathNot: `^libs/(${[context, ...ALLOWED_CONTEXTS[context]].join('|')})/` },
 }));
 
+/** Everybody outside a lib sees its index only. */
+const indexRules = [...PLATFORM, ...CONTEXTS].map((lib) => ({
+  name: `lib-${lib}-is-imported-by-its-index`,
+  severity: 'error',
+  from: { path: '^(apps|libs|test)/', pathNot: `^libs/${lib}/|^test/|spec\\.ts$` },
+  to: { path: `^libs/${lib}/src/`, pathNot: `^libs/${lib}/src/index\\.ts$` },
+}));
+
 /** A third-party module that one place alone may import. */
 const onlyIn = (module, allowed) => ({
   name: `${module}-only-in-its-place`,
@@ -56,13 +64,8 @@ module.exports = {
   forbidden: [
     ...platformRules,
     ...contextRules,
-    { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true, dependencyTypesNot: ['type-only'] } },
-    {
-      name: 'a-lib-is-imported-by-its-index',
-      severity: 'error',
-      from: { path: '^(apps|libs|test)/(?:([^/]+)/)?' },
-      to: { path: '^libs/([^/]+)/src/.+', pathNot: ['^libs/[^/]+/src/index\\.ts$', '^libs/$2/'] },
-    },
+    { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } } },
+    ...indexRules,
     { name: 'no-lib-imports-an-app', severity: 'error', from: { path: '^libs/' }, to: { path: '^apps/' } },
     { name: 'no-app-imports-an-app', severity: 'error', from: { path: '^apps/([^/]+)/' }, to: { path: '^apps/', pathNot: '^apps/$1/' } },
     onlyIn('kafkajs', '^libs/event-log/src/(kafka|testing)/'),
