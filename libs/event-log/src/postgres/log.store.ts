@@ -1,4 +1,4 @@
-import type { Database } from '#database';
+import type { Database, Sql } from '#database';
 import { TopicNotFoundError, TopicPartitionsError } from '../event-log.errors.js';
 import type { AppendRecord, LogRecord, PartitionLag, TopicSpec } from '../event-log.js';
 import { headersToText, packValues } from './packed-values.js';
@@ -107,7 +107,7 @@ export class LogStore {
    * Appends records as one transaction and wakes the readers. False when the topic has another number of partitions than `topic` says:
    * nothing was appended then.
    */
-  async append(topic: TopicRow, records: readonly AppendRecord[]): Promise<boolean> {
+  async append(topic: TopicRow, records: readonly AppendRecord[], sql: Sql = this.database): Promise<boolean> {
     const counts = new Map<number, number>();
     const partitions: number[] = [];
     const positions: number[] = [];
@@ -119,7 +119,7 @@ export class LogStore {
       counts.set(partition, position + 1);
     }
     const packed = packValues(records.map((record) => record.value));
-    const appended = await this.database.execute({
+    const appended = await sql.execute({
       name: 'event_log.append',
       text: APPEND_SQL,
       values: [
