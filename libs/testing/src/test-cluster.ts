@@ -63,7 +63,8 @@ export async function removeAbandonedClusters(): Promise<void> {
     if (pid === undefined || isAlive(Number(pid))) continue;
     const dataDir = join(tmpdir(), name);
     // A server that still runs is adopted, and stopped by its last user. One that cannot be started needs no stopping.
-    const server = await startEmbeddedPostgres({ dataDir, durable: false }).catch(() => undefined);
+    const hasCluster = (await readdir(dataDir)).includes('cluster');
+    const server = hasCluster ? await startEmbeddedPostgres({ dataDir, durable: false }).catch(() => undefined) : undefined;
     await server?.stop();
     await rm(dataDir, { recursive: true, force: true });
   }
