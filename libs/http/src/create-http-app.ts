@@ -33,7 +33,9 @@ export interface HttpAppOptions {
   readonly errors?: readonly ErrorClass[];
 }
 
-const API_DESCRIPTION = 'Campaigns, inbox and Web Push with true counts. Errors are problem details (RFC 9457) with a stable `code`.';
+/** Shown in the OpenAPI document. */
+export const API_DESCRIPTION =
+  'Campaigns, inbox and Web Push with true counts. Errors are problem details (RFC 9457) with a stable `code`.';
 
 @Module({})
 class AppRootModule {}
