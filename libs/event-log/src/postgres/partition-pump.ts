@@ -150,22 +150,23 @@ export class PartitionPump {
 
   private async handle(cursor: PartitionCursor, records: readonly LogRecord[]): Promise<void> {
     const finished = new OffsetTracker();
-    const offsets = records.map((record) => record.offset);
-    finished.deliver(offsets);
+    finished.deliver(records.map((record) => record.offset));
     const abort = new AbortController();
     cursor.abort = abort;
+    let next = cursor.position;
     let rejection: { readonly error: unknown } | undefined;
     try {
       const batch = { topic: cursor.topic, partition: cursor.partition, records };
       await this.parts.options.handler(batch, this.contextOf(cursor, finished, abort.signal));
-      for (const offset of offsets) finished.finish(offset);
+      next = (records.at(-1)?.offset ?? next - 1n) + 1n;
     } catch (error) {
+      next = finished.commitOffset ?? next;
       rejection = { error };
     } finally {
       cursor.abort = undefined;
     }
     if (cursor.state === 'lost') return;
-    cursor.moveTo(finished.commitOffset ?? cursor.position);
+    cursor.moveTo(next);
     if (rejection !== undefined) this.rest(cursor, REDELIVERY_PAUSE_MS, rejection.error);
     await this.commit(cursor);
   }
