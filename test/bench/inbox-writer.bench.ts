@@ -11,7 +11,7 @@ import { compareRounds, toReport, type BenchOptions, type BenchReport } from './
  * How fast the inbox writer is, as ratios to two baselines of the same rounds on the same cluster: ONE `INSERT … SELECT` inside the
  * database (nothing from a client can be faster) and TypeORM's QueryBuilder (what one would write first). Two kinds of rows: `plain`,
  * the same content for everybody, and `personal`, with rendered fields per recipient. The cluster is durable (fsync, full page writes,
- * synchronous commit); each sample writes into an empty partition after a checkpoint, so that none pays for the one before.
+ * synchronous commit); each sample writes into the empty table after a checkpoint, so that none pays for the one before.
  */
 export const name = 'inbox-writer';
 
@@ -141,7 +141,7 @@ const WRITE: Record<Method, (bench: Bench, sample: Sample) => Promise<void>> = {
   },
 };
 
-/** Recipients in the order of their ids, as chunks come; one partition around now. */
+/** Recipients in the order of their ids, as chunks come. */
 async function prepare(database: Database): Promise<Bench> {
   const recipients = Array.from({ length: ROWS }, (_, index) => ({
     id: newUuid(),
@@ -150,10 +150,6 @@ async function prepare(database: Database): Promise<Bench> {
       body: `Dear person ${index}, your contract ends soon. Renew it now and save ${index % 50} percent.`,
     },
   })).sort((left, right) => (left.id < right.id ? -1 : 1));
-  await database.execute({
-    text: `CREATE TABLE inbox.message_bench PARTITION OF inbox.message
-      FOR VALUES FROM ('00000000-0000-0000-0000-000000000000') TO ('ffffffff-ffff-ffff-ffff-ffffffffffff')`,
-  });
   await database.execute({ text: 'CREATE TABLE bench_recipient (id uuid PRIMARY KEY, rendered jsonb NOT NULL)' });
   for (const batch of batches(recipients)) {
     await database.execute({

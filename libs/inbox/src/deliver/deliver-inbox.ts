@@ -6,8 +6,9 @@ import { Outbox } from '#event-log';
 import { SubscriberStore } from '#subscribers';
 import { InboxMessageUndeliverableError, type InboxFailureReason } from '../inbox.errors.js';
 import { InboxStore } from '../inbox.store.js';
+import type { WorkProgress } from '../work-progress.js';
 import { decideBatch, type BatchDecision } from './decide-batch.js';
-import { renderRecipients, type PreparedRecipients, type WorkProgress } from './render-recipients.js';
+import { renderRecipients, type PreparedRecipients } from './render-recipients.js';
 
 /** What became of one request, for the log. The counts are absolute: a repeat of the request gives the same ones, but for `inserted`. */
 export interface DeliveryOutcome {

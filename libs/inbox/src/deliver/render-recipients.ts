@@ -2,11 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { ContentRenderError, renderContent, type Content, type RenderedContent } from '#content';
 import type { SubscriberProfile } from '#subscribers';
 import type { InboxFailureReason } from '../inbox.errors.js';
-
-/** How long work says that it is alive. Rejects when the work was taken away: stop then. */
-export interface WorkProgress {
-  heartbeat(): Promise<void>;
-}
+import type { WorkProgress } from '../work-progress.js';
 
 /** Who gets a row, with the personalised fields in the same order, and who does not and why. */
 export interface PreparedRecipients {

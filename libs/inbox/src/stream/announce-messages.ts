@@ -2,8 +2,12 @@ import { Injectable } from '@nestjs/common';
 import type { InboxMessageChanged, InboxMessageDelivered } from '#contracts';
 import { MessagePresenter } from '../message.js';
 import { MessageStore, type InboxOwner, type MessageKey } from '../message.store.js';
+import type { WorkProgress } from '../work-progress.js';
 import { messageEvent, resyncEvent, unreadCountEvent } from './message-events.js';
 import { TabRegistry } from './tab-registry.js';
+
+/** Messages, and subscribers, read by one statement; a batch seldom concerns more of the connected ones. */
+const ANNOUNCE_SLICE_MAX = 1_000;
 
 /**
  * Tells the tabs connected to this process what was committed. Every gateway reads every record and keeps what concerns its own
@@ -17,31 +21,42 @@ export class AnnounceMessages {
     private readonly presenter: MessagePresenter,
   ) {}
 
-  async delivered(notices: readonly InboxMessageDelivered[]): Promise<void> {
+  async delivered(notices: readonly InboxMessageDelivered[], progress: WorkProgress): Promise<void> {
+    if (this.tabs.count === 0) return;
     const wanted = notices.flatMap((notice) =>
       notice.recipient_ids.map((subscriberId) => ({ environmentId: notice.environment_id, subscriberId, messageKey: notice.message_key })),
     );
-    await this.announce('message.delivered', this.groupConnected(wanted));
+    await this.announce('message.delivered', this.groupConnected(wanted), progress);
   }
 
-  async changed(changes: readonly InboxMessageChanged[]): Promise<void> {
+  async changed(changes: readonly InboxMessageChanged[], progress: WorkProgress): Promise<void> {
     const wanted = changes.map((change) => ({
       environmentId: change.environment_id,
       subscriberId: change.subscriber_id,
       messageKey: change.message_key,
     }));
-    await this.announce('message.updated', this.groupConnected(wanted));
+    await this.announce('message.updated', this.groupConnected(wanted), progress);
   }
 
-  private async announce(event: 'message.delivered' | 'message.updated', groups: ReadonlyMap<string, ConnectedGroup>): Promise<void> {
+  private async announce(
+    event: 'message.delivered' | 'message.updated',
+    groups: ReadonlyMap<string, ConnectedGroup>,
+    progress: WorkProgress,
+  ): Promise<void> {
     for (const [environmentId, group] of groups) {
-      const rows = group.keys.size === 0 ? [] : await this.messages.findMany(environmentId, [...group.keys.values()]);
-      const unread = await this.messages.countUnreadOfMany(environmentId, [...group.subscriberIds]);
-      for (const { row, message } of await this.presenter.present(environmentId, rows)) {
-        this.tabs.send({ environmentId, subscriberId: row.subscriber_id }, messageEvent(event, row, message));
+      for (const keys of slices([...group.keys.values()])) {
+        const rows = await this.messages.findMany(environmentId, keys);
+        for (const { row, message } of await this.presenter.present(environmentId, rows)) {
+          this.tabs.send({ environmentId, subscriberId: row.subscriber_id }, messageEvent(event, row, message));
+        }
+        await progress.heartbeat();
       }
       for (const subscriberId of group.allChangedIds) this.tabs.send({ environmentId, subscriberId }, resyncEvent('all_changed'));
-      for (const [subscriberId, count] of unread) this.tabs.send({ environmentId, subscriberId }, unreadCountEvent(count));
+      for (const subscriberIds of slices([...group.subscriberIds])) {
+        const unread = await this.messages.countUnreadOfMany(environmentId, subscriberIds);
+        for (const [subscriberId, count] of unread) this.tabs.send({ environmentId, subscriberId }, unreadCountEvent(count));
+        await progress.heartbeat();
+      }
     }
   }
 
@@ -65,4 +80,8 @@ interface ConnectedGroup {
   readonly subscriberIds: Set<string>;
   /** Subscribers who changed all their messages at once. */
   readonly allChangedIds: Set<string>;
+}
+
+function* slices<Item>(items: readonly Item[]): Generator<readonly Item[]> {
+  for (let start = 0; start < items.length; start += ANNOUNCE_SLICE_MAX) yield items.slice(start, start + ANNOUNCE_SLICE_MAX);
 }

@@ -15,6 +15,7 @@ import { AnnounceMessages } from '../stream/announce-messages.js';
 import type { OutboxRecord } from './inbox-fixture.store.js';
 import { SseClient } from './sse-client.js';
 
+const ALIVE = { heartbeat: () => Promise.resolve() };
 const SECTIONS = [httpConfig, telemetryConfig, databaseConfig, eventLogConfig, tenancyConfig, identityConfig, inboxConfig];
 
 /** An app around the given modules on the test's database, not listening and not consuming yet. */
@@ -76,8 +77,8 @@ export class InboxGateway {
   async announce(records: readonly OutboxRecord[]): Promise<void> {
     const story = this.app.get(AnnounceMessages);
     for (const { topic, event } of records) {
-      if (topic === inboxMessageDeliveredV1.topic) await story.delivered([event as InboxMessageDelivered]);
-      if (topic === inboxMessageChangedV1.topic) await story.changed([event as InboxMessageChanged]);
+      if (topic === inboxMessageDeliveredV1.topic) await story.delivered([event as InboxMessageDelivered], ALIVE);
+      if (topic === inboxMessageChangedV1.topic) await story.changed([event as InboxMessageChanged], ALIVE);
     }
   }
 
