@@ -92,14 +92,14 @@ function runnerOf(handle: Handle): BatchRunner<Order> {
 
 /** Runs to the end while the fake time passes. */
 async function settle(running: Promise<void>): Promise<unknown> {
-  let outcome: { error: unknown } | undefined;
+  const outcomes: unknown[] = [];
   running.then(
-    () => (outcome = { error: undefined }),
-    (error: unknown) => (outcome = { error }),
+    () => outcomes.push(undefined),
+    (error: unknown) => outcomes.push(error),
   );
-  for (let steps = 0; outcome === undefined && steps < 10_000; steps += 1) await vi.advanceTimersByTimeAsync(250);
-  if (outcome === undefined) throw new Error('The runner did not settle.');
-  return outcome.error;
+  for (let steps = 0; outcomes.length === 0 && steps < 10_000; steps += 1) await vi.advanceTimersByTimeAsync(250);
+  if (outcomes.length === 0) throw new Error('The runner did not settle.');
+  return outcomes[0];
 }
 
 beforeEach(() => {

@@ -80,14 +80,5 @@ export function openEventLog(config: ConfigOf<typeof eventLogConfig>, database: 
 
 function saslOf(config: ConfigOf<typeof eventLogConfig>): ConstructorParameters<typeof KafkaEventLog>[0]['sasl'] {
   const { kafkaSaslMechanism: mechanism, kafkaSaslUsername: username = '', kafkaSaslPassword: password = '' } = config;
-  switch (mechanism) {
-    case undefined:
-      return undefined;
-    case 'plain':
-      return { mechanism, username, password };
-    case 'scram-sha-256':
-      return { mechanism, username, password };
-    case 'scram-sha-512':
-      return { mechanism, username, password };
-  }
+  return mechanism === undefined ? undefined : { mechanism, username, password };
 }

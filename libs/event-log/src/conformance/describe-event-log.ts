@@ -1,20 +1,20 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe } from 'vitest';
-import { testGroups } from './groups.js';
+import { testGroups, testStarts } from './groups.js';
 import { Bench, type EventLogHarness } from './harness.js';
 import { testMembership } from './membership.js';
-import { testRecords } from './records.js';
-import { testRedelivery } from './redelivery.js';
+import { testRecords, testSizes } from './records.js';
+import { testDraining, testRedelivery } from './redelivery.js';
 import { testTopics } from './topics.js';
 
 const TEST_TIMEOUT_MS = 90_000;
 
 /** The parts of the suite. */
 const PARTS = {
-  topics: testTopics,
-  records: testRecords,
-  groups: testGroups,
-  membership: testMembership,
-  redelivery: testRedelivery,
+  topics: [testTopics],
+  records: [testRecords, testSizes],
+  groups: [testGroups, testStarts],
+  membership: [testMembership],
+  redelivery: [testRedelivery, testDraining],
 } as const;
 
 /**
@@ -46,6 +46,10 @@ export function describeEventLog(
       if (bench === undefined) throw new Error('The bench is set up before each test.');
       return bench;
     };
-    for (const part of parts) describe(part, () => PARTS[part](current));
+    for (const part of parts) {
+      describe(`its ${part}`, () => {
+        for (const test of PARTS[part]) test(current);
+      });
+    }
   });
 }

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import type { EventLog } from '../event-log.js';
 import { type Bench, Collector, DRAIN_MS, eventually, keyNames, numberedRecords, subscribeReady, textsOf, uniqueName } from './harness.js';
 
-/** Groups, where they start, what they remember, how far they are behind. */
+/** Groups, their topics, how far they are behind. */
 export function testGroups(bench: () => Bench): void {
   it('gives each group every record', async () => {
     const log = await bench().open();
@@ -28,6 +28,27 @@ export function testGroups(bench: () => Bench): void {
     expect(collector.records.every((record) => (record.topic === first.topic) === (record.key === 'first'))).toBe(true);
   });
 
+  it('tells how many records a group is behind', async () => {
+    const log = await bench().open();
+    const spec = await bench().topic(log, 3);
+    const group = uniqueName('group');
+    const records = numberedRecords(60, keyNames(12));
+    await log.append(spec.topic, records);
+    expect(await lagOf(log, group, spec.topic)).toBe(60n);
+
+    const collector = new Collector();
+    const subscription = await subscribeReady(log, { group, topics: [spec.topic], handler: collector.handler });
+    await eventually(async () => expect(await lagOf(log, group, spec.topic)).toBe(0n));
+    expect(collector.records).toHaveLength(60);
+    await subscription.close(DRAIN_MS);
+    await log.append(spec.topic, numberedRecords(7, keyNames(7)));
+    expect(await lagOf(log, group, spec.topic)).toBe(7n);
+    expect((await log.lag(group, [spec.topic])).map((lag) => lag.partition).sort((a, b) => a - b)).toEqual([0, 1, 2]);
+  });
+}
+
+/** Where groups start, and what is remembered of them. */
+export function testStarts(bench: () => Bench): void {
   it('starts a new group at the earliest record or behind the latest one, as asked', async () => {
     const log = await bench().open();
     const spec = await bench().topic(log, 2);
@@ -101,24 +122,6 @@ export function testGroups(bench: () => Bench): void {
       expect(new Set(collector.texts)).toEqual(new Set(textsOf(fresh)));
     }
     expect(await lagOf(one, group, spec.topic)).toBe(39n);
-  });
-
-  it('tells how many records a group is behind', async () => {
-    const log = await bench().open();
-    const spec = await bench().topic(log, 3);
-    const group = uniqueName('group');
-    const records = numberedRecords(60, keyNames(12));
-    await log.append(spec.topic, records);
-    expect(await lagOf(log, group, spec.topic)).toBe(60n);
-
-    const collector = new Collector();
-    const subscription = await subscribeReady(log, { group, topics: [spec.topic], handler: collector.handler });
-    await eventually(async () => expect(await lagOf(log, group, spec.topic)).toBe(0n));
-    expect(collector.records).toHaveLength(60);
-    await subscription.close(DRAIN_MS);
-    await log.append(spec.topic, numberedRecords(7, keyNames(7)));
-    expect(await lagOf(log, group, spec.topic)).toBe(7n);
-    expect((await log.lag(group, [spec.topic])).map((lag) => lag.partition).sort()).toEqual([0, 1, 2]);
   });
 }
 

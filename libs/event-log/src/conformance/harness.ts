@@ -1,4 +1,4 @@
-import { expect, vi } from 'vitest';
+import { vi } from 'vitest';
 import { newUuid } from '#contracts';
 import type {
   AppendRecord,
@@ -122,7 +122,8 @@ export class Collector {
   async has(texts: readonly string[]): Promise<void> {
     await eventually(() => {
       const seen = new Set(this.texts);
-      expect(texts.filter((text) => !seen.has(text))).toEqual([]);
+      const missing = texts.filter((text) => !seen.has(text));
+      if (missing.length > 0) throw new Error(`${missing.length} of ${texts.length} records did not arrive, among them ${missing[0]}.`);
     });
   }
 }

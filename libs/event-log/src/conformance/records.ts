@@ -6,7 +6,7 @@ import { type Bench, Collector, eventually, Gate, keyNames, numberedRecords, sub
 const LARGE_APPEND_RECORDS = 10_000;
 const LARGE_RECORDS = 6;
 
-/** What is appended is what is read: content, order, sizes, batches. */
+/** What is appended is what is read: content, order, batches. */
 export function testRecords(bench: () => Bench): void {
   it('hands a record over as it was appended', async () => {
     const log = await bench().open();
@@ -62,7 +62,10 @@ export function testRecords(bench: () => Bench): void {
     }
     for (const partition of collector.partitions) expect(offsetsAscend(collector.records, partition)).toBe(true);
   });
+}
 
+/** Large appends, large records, no records, and how much is at work at once. */
+export function testSizes(bench: () => Bench): void {
   it('appends ten thousand records at once', async () => {
     const log = await bench().open();
     const spec = await bench().topic(log, 4);

@@ -82,7 +82,10 @@ export function testRedelivery(bench: () => Bench): void {
     rejecting = false;
     await collector.has(all);
   });
+}
 
+/** Closing while a handler works. */
+export function testDraining(bench: () => Bench): void {
   it('waits for the running handler when it is closed, and commits what it finished', async () => {
     const log = await bench().open();
     const spec = await bench().topic(log, 1);
@@ -96,9 +99,10 @@ export function testRedelivery(bench: () => Bench): void {
     const subscription = await subscribeReady(log, { group, topics: [spec.topic], handler: collector.handler });
     await started.opened;
     let closed = false;
-    const closing = subscription.close(DRAIN_MS).then(() => {
+    const closing = (async () => {
+      await subscription.close(DRAIN_MS);
       closed = true;
-    });
+    })();
     await log.append(spec.topic, numberedRecords(1, ['a'], 5));
     expect(closed).toBe(false);
     release.open();

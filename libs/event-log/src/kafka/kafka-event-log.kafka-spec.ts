@@ -1,4 +1,4 @@
-import { describe, inject, it } from 'vitest';
+import { describe, inject } from 'vitest';
 import { newUuid } from '#contracts';
 import { silentLogger } from '#telemetry';
 import { describeEventLog } from '../conformance/describe-event-log.js';
@@ -12,14 +12,12 @@ const kafka = inject('kafka');
 /** Short, so that the partitions of a killed member are free again while a test waits. */
 const SESSION_MS = 4_000;
 
-if ('skipReason' in kafka) {
-  describe('Kafka as event log', () => {
-    it.skip(`is skipped: ${kafka.skipReason}`, () => undefined);
-  });
-} else {
-  describeEventLog(`Kafka ${kafka.version}`, () => makeHarness(kafka.brokers, 'none'));
-  describeEventLog(`Kafka ${kafka.version} with gzip`, () => makeHarness(kafka.brokers, 'gzip'), ['records']);
-}
+/** The global setup says why when this is skipped. */
+describe.skipIf('skipReason' in kafka)('KafkaEventLog', () => {
+  const { brokers, version } = 'brokers' in kafka ? kafka : { brokers: [], version: 'without a broker' };
+  describeEventLog(`Kafka ${version}`, () => makeHarness(brokers, 'none'));
+  describeEventLog(`Kafka ${version} with gzip`, () => makeHarness(brokers, 'gzip'), ['records']);
+});
 
 async function makeHarness(brokers: readonly string[], compression: 'none' | 'gzip'): Promise<EventLogHarness> {
   const socketsOf = new Map<EventLog, CuttableSockets>();

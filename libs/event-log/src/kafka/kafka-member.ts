@@ -61,7 +61,7 @@ export class KafkaMember {
    * Commits in the generation of the moment of the call. `consumer.commitOffsets` tries again by itself, and would commit offsets of a
    * partition that was lost meanwhile in the name of the next generation.
    */
-  private commitOffsets: EachBatchPayload['commitOffsetsIfNecessary'] | undefined;
+  private commitOffsets: ((offsets: Offsets) => Promise<void>) | undefined;
   /** Where a group from `latest` began, by partition: kept so that a repeated attempt to commit it does not begin later. */
   private readonly beginnings = new Map<string, string>();
 
@@ -119,8 +119,9 @@ export class KafkaMember {
     await withinMs(this.disconnect(), LEAVE_MS_MAX);
   }
 
-  private async onFetched({ batch, commitOffsetsIfNecessary }: EachBatchPayload): Promise<void> {
-    this.commitOffsets ??= commitOffsetsIfNecessary;
+  private async onFetched(payload: EachBatchPayload): Promise<void> {
+    const { batch } = payload;
+    this.commitOffsets ??= (offsets) => payload.commitOffsetsIfNecessary(offsets);
     const worker = this.workers.get(keyOf(batch.topic, batch.partition));
     if (worker === undefined) throw new Error(`Records of ${batch.topic}/${batch.partition} came without an assignment.`);
     worker.enqueue(batch.messages.map((message) => toLogRecord(batch, message)));

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 /** The parts of kafkajs' RequestQueue that the fix relies on. */
 interface RequestQueue {
   readonly pending: readonly unknown[];
-  scheduleCheckPendingRequests(): void;
+  scheduleCheckPendingRequests: (this: RequestQueue) => void;
 }
 
 const MODULE = 'kafkajs/src/network/requestQueue/index.js';

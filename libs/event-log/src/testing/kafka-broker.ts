@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort, pingBrokers, type RunningBroker, startBroker, stopBroker } from '#scripts/kafka/broker.mjs';
-import { KAFKA_VERSION } from '#scripts/kafka/jars.mjs';
+import { checkJava, KAFKA_VERSION, KafkaUnavailableError, resolveJars } from '#scripts/kafka/jars.mjs';
 
 /** A broker for tests. */
 export interface KafkaTestBroker {
@@ -37,6 +37,26 @@ export async function startKafkaBroker(
     await rm(folder, { recursive: true, force: true });
     throw error;
   }
+}
+
+/**
+ * Why there can be no broker on this machine, or `undefined` when there can. The tests that need one are then skipped and say why.
+ * @throws KafkaUnavailableError instead when BELFRY_REQUIRE names kafka
+ */
+export async function findKafkaSkipReason(): Promise<string | undefined> {
+  if ((process.env['KAFKA_BROKERS'] ?? '') !== '') return undefined;
+  try {
+    await checkJava();
+    await resolveJars(process.env['BELFRY_KAFKA_VERSION'] ?? KAFKA_VERSION);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof KafkaUnavailableError) || isKafkaRequired()) throw error;
+    return error.message;
+  }
+}
+
+function isKafkaRequired(): boolean {
+  return (process.env['BELFRY_REQUIRE'] ?? '').split(',').some((part) => part.trim() === 'kafka');
 }
 
 async function ownBroker(folder: string, options: { readonly version: string; readonly optimised?: boolean }): Promise<KafkaTestBroker> {

@@ -1,6 +1,5 @@
 import type { TestProject } from 'vitest/node';
-import { KafkaUnavailableError } from '#scripts/kafka/jars.mjs';
-import { type KafkaTestBroker, startKafkaBroker } from './kafka-broker.js';
+import { findKafkaSkipReason, startKafkaBroker } from './kafka-broker.js';
 
 /** What the specs of the vitest project `kafka` get by `inject('kafka')`. */
 export type ProvidedKafka = { readonly brokers: readonly string[]; readonly version: string } | { readonly skipReason: string };
@@ -16,18 +15,13 @@ declare module 'vitest' {
  * BELFRY_REQUIRE the run fails instead.
  */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  let broker: KafkaTestBroker | undefined;
-  try {
-    broker = await startKafkaBroker();
-    project.provide('kafka', { brokers: broker.brokers, version: broker.version });
-  } catch (error) {
-    if (!(error instanceof KafkaUnavailableError) || isRequired()) throw error;
-    process.stderr.write(`\nKAFKA TESTS ARE SKIPPED: ${error.message}\n\n`);
-    project.provide('kafka', { skipReason: error.message });
+  const skipReason = await findKafkaSkipReason();
+  if (skipReason !== undefined) {
+    process.stderr.write(`\nKAFKA TESTS ARE SKIPPED: ${skipReason}\n\n`);
+    project.provide('kafka', { skipReason });
+    return async () => undefined;
   }
-  return async () => broker?.close();
-}
-
-function isRequired(): boolean {
-  return (process.env['BELFRY_REQUIRE'] ?? '').split(',').some((part) => part.trim() === 'kafka');
+  const broker = await startKafkaBroker();
+  project.provide('kafka', { brokers: broker.brokers, version: broker.version });
+  return () => broker.close();
 }
