@@ -85,7 +85,8 @@ describe('POST /v1/campaigns', () => {
       [{ title: undefined }, '/title'],
     ] as const;
     for (const [fields, pointer] of cases) {
-      expect(await create(fields), JSON.stringify(fields)).toMatchObject({
+      expect({ fields, ...(await create(fields)) }).toMatchObject({
+        fields,
         status: 400,
         body: { code: 'validation_failed', errors: expect.arrayContaining([expect.objectContaining({ pointer })]) as unknown },
       });

@@ -133,8 +133,15 @@ export class ChunkStore {
     const rows = await tx.query<{ channel: Channel; recipientIds: string[]; pending: number; cutAfterId: string | null }>({
       text: fanOutText(sql),
       values: [
-        ...[environmentId, range.lowerId, range.upperId, BATCH_RECIPIENTS_MAX, range.channels],
-        ...[chunk.runId, chunk.chunkNo, outcome, at],
+        environmentId,
+        range.lowerId,
+        range.upperId,
+        BATCH_RECIPIENTS_MAX,
+        range.channels,
+        chunk.runId,
+        chunk.chunkNo,
+        outcome,
+        at,
         ...values,
       ],
     });

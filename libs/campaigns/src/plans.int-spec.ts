@@ -67,8 +67,15 @@ describe('the plans over 100,000 subscribers', () => {
       const sql = new ExplainingSql(tx);
       const range = {
         state: 'planned' as const,
-        ...{ lowerId: lower, upperId: upper, runState: 'running' as const, channels: ['inbox' as const], contentId: newUuid() },
-        ...{ rule, triggeredAt: new Date(), messageKey: newUuid(), expiresAt: new Date() },
+        lowerId: lower,
+        upperId: upper,
+        runState: 'running' as const,
+        channels: ['inbox' as const],
+        contentId: newUuid(),
+        rule,
+        triggeredAt: new Date(),
+        messageKey: newUuid(),
+        expiresAt: new Date(),
       };
       const decision = { range, outcome: 'requested' as const, at: new Date() };
       const { batches } = await store.fanOut(

@@ -54,8 +54,16 @@ export class RunStore {
           traceparent, triggered_at, emitted_at)
         VALUES ($1, $2, $3, 'triggered', $4, $5, $6, $7, $8, $9, $10, $10)`,
       values: [
-        ...[environmentId, id, campaignId, channels, contentId, rule === null ? null : JSON.stringify(rule)],
-        ...[messageKey, expiresAt, traceparent ?? null, triggeredAt],
+        environmentId,
+        id,
+        campaignId,
+        channels,
+        contentId,
+        rule === null ? null : JSON.stringify(rule),
+        messageKey,
+        expiresAt,
+        traceparent ?? null,
+        triggeredAt,
       ],
     });
   }

@@ -90,12 +90,12 @@ function slotsOf(content: Content): readonly CompiledSlot[] {
 function templateSlots(fields: ContentFields): Slot[] {
   const { titleCharactersMax, bodyCharactersMax, actionTitleCharactersMax } = CONTENT_LIMITS;
   const slots: (Slot | undefined)[] = [
-    slot(
+    toSlot(
       { pointer: '/title', kind: 'filled-text', charactersMax: titleCharactersMax, assign: (into, text) => (into.title = text) },
       fields.title,
     ),
-    slot({ pointer: '/body', kind: 'text', charactersMax: bodyCharactersMax, assign: (into, text) => (into.body = text) }, fields.body),
-    slot({ pointer: '/url', kind: 'url', charactersMax: URL_CHARACTERS_MAX, assign: (into, text) => (into.url = text) }, fields.url),
+    toSlot({ pointer: '/body', kind: 'text', charactersMax: bodyCharactersMax, assign: (into, text) => (into.body = text) }, fields.body),
+    toSlot({ pointer: '/url', kind: 'url', charactersMax: URL_CHARACTERS_MAX, assign: (into, text) => (into.url = text) }, fields.url),
   ];
   for (const [index, action] of (fields.actions ?? []).entries()) {
     const assign =
@@ -105,17 +105,17 @@ function templateSlots(fields: ContentFields): Slot[] {
         if (target !== undefined) target[key] = text;
       };
     slots.push(
-      slot(
+      toSlot(
         { pointer: `/actions/${index}/title`, kind: 'filled-text', charactersMax: actionTitleCharactersMax, assign: assign('title') },
         action.title,
       ),
-      slot({ pointer: `/actions/${index}/url`, kind: 'url', charactersMax: URL_CHARACTERS_MAX, assign: assign('url') }, action.url),
+      toSlot({ pointer: `/actions/${index}/url`, kind: 'url', charactersMax: URL_CHARACTERS_MAX, assign: assign('url') }, action.url),
     );
   }
   return slots.filter((candidate) => candidate !== undefined);
 }
 
-function slot(facts: Omit<Slot, 'template'>, template: string | undefined): Slot | undefined {
+function toSlot(facts: Omit<Slot, 'template'>, template: string | undefined): Slot | undefined {
   return template !== undefined && looksLikeTemplate(template) ? { ...facts, template } : undefined;
 }
 

@@ -25,7 +25,7 @@ export class DeliveryStandInStore {
   async lock(request: DeliveryRequested, tx: Transaction): Promise<Gate | undefined> {
     if (request.chunk === undefined) return undefined;
     const [gate] = await tx.query<Gate>({
-      text: `SELECT run_state AS "runState", pending FROM campaigns.lock_delivery($1, $2, $3, 'inbox')`,
+      text: `SELECT run_state AS "runState", pending FROM campaigns.lock_delivery(p_environment_id => $1, p_run_id => $2, p_chunk_no => $3, p_channel => 'inbox')`,
       values: [request.environment_id, request.chunk.run_id, request.chunk.chunk_no],
     });
     return gate;

@@ -169,7 +169,10 @@ export class Pipeline {
   /** As decided in the plan of the pipeline: lock, look at the state, write, report absolute counts, all in one transaction. */
   private async deliver(request: DeliveryRequested): Promise<void> {
     await this.database.transaction(async (tx) => {
-      if (request.chunk === undefined) return void (await this.standIn.insert(request, tx));
+      if (request.chunk === undefined) {
+        await this.standIn.insert(request, tx);
+        return;
+      }
       const gate = await this.standIn.lock(request, tx);
       if (gate === undefined || gate.pending === 0 || (gate.runState !== 'running' && gate.runState !== 'cancelling')) return;
       const expired = Date.parse(request.expires_at) <= this.clock.now().getTime();
