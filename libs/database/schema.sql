@@ -55,7 +55,7 @@ CREATE OR REPLACE FUNCTION subscribers.merge_attributes(present jsonb, patch jso
  RETURNS jsonb
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
-RETURN ((present || patch) - ARRAY(SELECT jsonb_array_elements_text(removed) AS jsonb_array_elements_text));
+RETURN CASE WHEN (removed IS NULL) THEN (present || patch) ELSE jsonb_strip_nulls(((present || patch) || removed)) END;
 
 CREATE TABLE campaigns.campaign (
   environment_id uuid NOT NULL,

@@ -3,6 +3,7 @@ import { EntitySchema } from 'typeorm';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createTestCluster, createTestDatabase, type TestCluster, type TestDatabase, waitFor } from '#testing';
 import { Database, type Sql, TRANSACTION_ATTEMPTS_MAX, type Transaction } from './database.js';
+import type { DatabaseLog } from './database-log.js';
 import { DatabaseUnavailableError, TransactionAbortedError, TransactionMisuseError } from './database.errors.js';
 
 const NOTE = new EntitySchema<{ id: number; text: string }>({
@@ -11,7 +12,7 @@ const NOTE = new EntitySchema<{ id: number; text: string }>({
   columns: { id: { type: 'int', primary: true }, text: { type: 'text' } },
 });
 
-const silent = () => ({ info: vi.fn(), warn: vi.fn(), error: vi.fn() });
+const silent = () => ({ info: vi.fn<DatabaseLog['info']>(), warn: vi.fn<DatabaseLog['warn']>(), error: vi.fn<DatabaseLog['error']>() });
 const pidOf = async (sql: Sql) => (await sql.query<{ pid: number }>({ text: 'SELECT pg_backend_pid() AS pid' }))[0]!.pid;
 const terminate = (sql: Sql, pid: number) => sql.execute({ text: 'SELECT pg_terminate_backend($1)', values: [pid] });
 
@@ -29,7 +30,7 @@ describe('Database', () => {
   afterAll(() => test.close());
   beforeEach(async () => {
     log = silent();
-    database = await Database.open({ url: test.url, log, entities: [NOTE], poolConnectionsMax: 4, connectTimeoutMs: 1_000 });
+    database = await Database.open({ url: test.url, log, entities: [NOTE], poolConnectionsMax: 4 });
   });
   afterEach(async () => {
     await database.close();
@@ -84,7 +85,7 @@ describe('Database', () => {
 
     it('rolls everything back when its callback throws', async () => {
       const failure = new Error('changed my mind');
-      const hook = vi.fn();
+      const hook = vi.fn<() => void>();
       const work = database.transaction(async (tx) => {
         tx.afterCommit(hook);
         await tx.manager.getRepository(NOTE).insert({ id: 1, text: 'x' });
@@ -121,7 +122,7 @@ describe('Database', () => {
 
     it('runs again after a serialization failure, with the hooks of the last run only', async () => {
       await insert(database, 1, '0');
-      const hook = vi.fn();
+      const hook = vi.fn<() => void>();
       let runs = 0;
       const addOne = async (tx: Transaction) => {
         runs += 1;
@@ -245,7 +246,7 @@ describe('Database', () => {
   });
 
   it('answers "unavailable" when no connection gets free in time', async () => {
-    const small = await Database.open({ url: test.url, poolConnectionsMax: 1, connectTimeoutMs: 100 });
+    const small = await Database.open({ url: test.url, poolConnectionsMax: 1, connectTimeoutMs: 1_500 });
     await small.transaction(async () => {
       await expect(small.query({ text: 'SELECT 1' })).rejects.toThrow(DatabaseUnavailableError);
     });
@@ -336,7 +337,7 @@ describe('Database, when Postgres is killed and comes back', () => {
   afterAll(() => cluster.close());
 
   it('is unavailable in between and works again, listeners too, without a new start of the process', async () => {
-    const database = await Database.open({ url: cluster.url, connectTimeoutMs: 1_000 });
+    const database = await Database.open({ url: cluster.url });
     const heard: string[] = [];
     await database.listen('a', (payload) => heard.push(payload));
     await database.execute({ text: 'CREATE TABLE kept (id int)' });

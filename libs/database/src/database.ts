@@ -174,7 +174,7 @@ export class Database implements Sql {
     if (!this.dataSource.isInitialized) return;
     await this.listener.close();
     const deadline = new AbortController();
-    const drained = Promise.allSettled([...this.openTransactions]);
+    const drained = Promise.allSettled(this.openTransactions);
     await Promise.race([drained, sleep(CLOSE_DRAIN_MS_MAX, undefined, { signal: deadline.signal }).catch(() => undefined)]);
     deadline.abort();
     await this.dataSource.destroy();
@@ -201,8 +201,9 @@ export class Database implements Sql {
     let result: T;
     try {
       await runner.startTransaction(options.isolation);
-      if (options.statementTimeoutMs !== undefined)
-        await client.query(`SET LOCAL statement_timeout = ${Number(options.statementTimeoutMs)}`);
+      const { statementTimeoutMs } = options;
+      if (statementTimeoutMs !== undefined)
+        await client.query("SELECT set_config('statement_timeout', $1, true)", [`${statementTimeoutMs}`]);
       result = await work(tx);
       await commit(client);
     } catch (error) {

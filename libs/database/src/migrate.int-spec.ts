@@ -24,7 +24,7 @@ describe('migrate', () => {
 
   it('runs each migration once when several processes start together', async () => {
     const ran = await Promise.all([migrate(test.url), migrate(test.url), migrate(test.url)]);
-    expect(ran.map((names) => names.length).sort()).toEqual([0, 0, NAMES.length]);
+    expect(ran.map((names) => names.length).sort((a, b) => a - b)).toEqual([0, 0, NAMES.length]);
     const rows = await test.database.query<{ name: string }>({ text: `SELECT name FROM ${MIGRATION_TABLE} ORDER BY id` });
     expect(rows.map((row) => row.name)).toEqual(NAMES);
   });

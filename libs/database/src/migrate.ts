@@ -44,7 +44,7 @@ export async function migrate(url: string, options: MigrateOptions = {}): Promis
   const startedMs = performance.now();
   try {
     await lock.connect();
-    await lock.query(`SET lock_timeout = ${Number(lockWaitMsMax)}`);
+    await lock.query("SELECT set_config('lock_timeout', $1, false)", [String(lockWaitMsMax)]);
     await lock.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK_KEY]);
     const names = await runPending(url, log);
     await ensurePartitions(url, log);

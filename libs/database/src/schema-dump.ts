@@ -42,7 +42,11 @@ export async function generateFreshSchemaDump(): Promise<string> {
   try {
     await migrate(server.url);
     const database = await Database.open({ url: server.url, poolConnectionsMax: 1 });
-    return await generateSchemaDump(database).finally(() => database.close());
+    try {
+      return await generateSchemaDump(database);
+    } finally {
+      await database.close();
+    }
   } finally {
     await server.stop();
     await rm(dataDir, { recursive: true, force: true });

@@ -85,16 +85,16 @@ describe('embedded Postgres', () => {
   });
 
   it('is started once by many starters at once, and stopped by the last of them', async () => {
-    const servers = await Promise.all([start(), start(), start()]);
-    expect(new Set(servers.map(({ pid, port }) => `${pid} ${port}`)).size).toBe(1);
-    expect(servers.filter(({ adopted }) => !adopted)).toHaveLength(1);
+    const [first, second, third] = await Promise.all([start(), start(), start()]);
+    expect(new Set([first, second, third].map(({ pid, port }) => `${pid} ${port}`)).size).toBe(1);
+    expect([first, second, third].filter(({ adopted }) => !adopted)).toHaveLength(1);
     expect(await readdir(dataDir)).toEqual(['cluster']);
-    expect(await servers[0]!.stop()).toBe(false);
-    expect(await servers[1]!.stop()).toBe(false);
-    expect(await servers[1]!.stop(), 'a second stop of one starter counts once').toBe(false);
-    expect(await ask(servers[2]!.url, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
-    expect(await servers[2]!.stop()).toBe(true);
-    await expect(ask(servers[2]!.url, 'SELECT 1')).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+    expect(await first.stop()).toBe(false);
+    expect(await second.stop()).toBe(false);
+    expect(await second.stop(), 'a second stop of one starter counts once').toBe(false);
+    expect(await ask(third.url, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
+    expect(await third.stop()).toBe(true);
+    await expect(ask(third.url, 'SELECT 1')).rejects.toMatchObject({ code: 'ECONNREFUSED' });
   });
 
   it('is adopted when the process that started it was killed', async () => {

@@ -54,8 +54,8 @@ export class UsageLock {
       const client = await join(this.url).catch(() => undefined);
       if (client === undefined) continue;
       this.client = client;
-      if (this.released) return void (await client.end());
-      return this.watch(client);
+      if (!this.released) return this.watch(client);
+      await client.end();
     }
   }
 }

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createTestDatabase, FixedClock, type TestDatabase, waitFor } from '#testing';
+import type { DatabaseLog } from '../database-log.js';
 import { PartitionMaintenance } from './partition-maintenance.js';
 import { PartitionManager } from './partition-manager.js';
 import type { PartitionedTable } from './partitioned-tables.js';
@@ -16,7 +17,7 @@ const EVENTS: PartitionedTable = {
 describe('PartitionMaintenance', () => {
   let test: TestDatabase;
   const clock = new FixedClock('2026-11-22T12:00:00Z');
-  const log = { info: vi.fn(), warn: vi.fn(), error: vi.fn() };
+  const log = { info: vi.fn<DatabaseLog['info']>(), warn: vi.fn<DatabaseLog['warn']>(), error: vi.fn<DatabaseLog['error']>() };
   const maintenance = (...tables: PartitionedTable[]) =>
     new PartitionMaintenance(new PartitionManager(test.database, clock, log, 300), tables, log);
 

@@ -61,8 +61,11 @@ export class PartitionMaintenance implements OnApplicationBootstrap, OnModuleDes
   }
 
   private schedule(): void {
-    this.running = this.running.then(async () => {
-      await this.runOnce();
-    });
+    this.running = this.runAfter(this.running);
+  }
+
+  private async runAfter(previous: Promise<void>): Promise<void> {
+    await previous;
+    await this.runOnce();
   }
 }

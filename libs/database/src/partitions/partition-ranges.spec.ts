@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import { assert, constantFrom, date, property } from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { newUuid } from '#contracts';
 import { countAhead, formatBound, neededRanges, parseBounds, partitionName, rangeAt, subtractRanges } from './partition-ranges.js';
@@ -15,12 +15,12 @@ describe('partition ranges', () => {
   });
 
   it('cover time without gaps and without overlaps', () => {
-    const time = fc.date({ min: new Date('1971-01-01'), max: new Date('2200-01-01'), noInvalidDate: true });
-    fc.assert(
-      fc.property(fc.constantFrom('day' as const, 'week' as const, 'month' as const), time, (interval, date) => {
-        const current = rangeAt(interval, date.getTime());
-        expect(current.fromMs).toBeLessThanOrEqual(date.getTime());
-        expect(current.toMs).toBeGreaterThan(date.getTime());
+    const time = date({ min: new Date('1971-01-01'), max: new Date('2200-01-01'), noInvalidDate: true });
+    assert(
+      property(constantFrom('day' as const, 'week' as const, 'month' as const), time, (interval, moment) => {
+        const current = rangeAt(interval, moment.getTime());
+        expect(current.fromMs).toBeLessThanOrEqual(moment.getTime());
+        expect(current.toMs).toBeGreaterThan(moment.getTime());
         expect(rangeAt(interval, current.toMs).fromMs).toBe(current.toMs);
         expect(rangeAt(interval, current.fromMs - 1).toMs).toBe(current.fromMs);
       }),
