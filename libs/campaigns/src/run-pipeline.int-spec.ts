@@ -7,7 +7,7 @@ import {
   newUuid,
   encodeId,
 } from '#contracts';
-import { createTestDatabase, FixedClock, type TestDatabase } from '#testing';
+import { createTestDatabase, FixedClock, waitFor, type TestDatabase } from '#testing';
 import { DeliveryReportMismatchError, RunNotFoundError, RunStateConflictError } from './campaigns.errors.js';
 import { RUN_STATES } from './run-state.js';
 import { Pipeline } from './testing/pipeline.js';
@@ -293,6 +293,30 @@ describe('a run', () => {
         expect(await pipeline.standIn.countMessages(pipeline.environmentId)).toBe(1_800);
       },
     );
+
+    it('is seen by a delivery stage that was waiting for the lock of the batch while it was made', async () => {
+      await pipeline.standIn.seedSubscribers(pipeline.environmentId, 20);
+      const runId = await pipeline.trigger({ all: true });
+      await pipeline.handle(pipeline.take(campaignRunTriggeredV1));
+      await pipeline.handle(pipeline.take(campaignChunkPlannedV1));
+      const [record] = pipeline.take(inboxDeliveryRequestedV1);
+      const request = inboxDeliveryRequestedV1.schema.parse(record?.event);
+      let successor: ReturnType<typeof pipeline.standIn.lock> | undefined;
+      await test.database.transaction(async (zombie) => {
+        expect(await pipeline.standIn.lock(request, zombie)).toMatchObject({ runState: 'running' });
+        successor = test.database.transaction((tx) => pipeline.standIn.lock(request, tx));
+        await waitFor(async () => {
+          const [row] = await test.database.query<{ waiting: number }>({
+            text: `SELECT count(*)::integer AS waiting FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`,
+          });
+          return row?.waiting === 1;
+        });
+        await pipeline.control.cancel(pipeline.environmentId, runId);
+      });
+      expect(await successor).toMatchObject({ runState: 'cancelling' });
+      await pipeline.drain();
+      expect((await pipeline.read(runId)).state).toBe('cancelled');
+    });
 
     it('changes nothing after the end, nor a second time', async () => {
       await pipeline.standIn.seedSubscribers(pipeline.environmentId, 20);
