@@ -24,30 +24,40 @@ interface SubscriberRow {
 
 /** Comes before every UUID that is given out. */
 const FIRST_UUID = '00000000-0000-0000-0000-000000000000';
+/** A UTF-16 code unit takes at most three bytes in UTF-8. */
+const UTF8_BYTES_PER_UNIT_MAX = 3;
 /** How often `ensureSubscriber` looks again when somebody deletes the row it has just seen. */
 const ENSURE_ATTEMPTS_MAX = 5;
 
 /**
+ * Fewest bytes of jsonb that more than `ATTRIBUTES_MAX` attributes can take (a name of one byte, two headers of four bytes). Only beyond it
+ * attributes have to be counted, which costs more than to merge them.
+ */
+const COUNTABLE_BYTES_MIN = 8 + (ATTRIBUTES_MAX + 1) * 9;
+
+const MERGED = 'subscribers.merge_attributes(present.attributes, excluded.attributes, $8::jsonb -> excluded.external_id)';
+
+/**
  * One statement for one change and for a thousand. Rows are locked in the order of the input, which is sorted by external id: two
  * overlapping batches wait for each other and never deadlock. `excluded` cannot carry "clear this", so what a change clears comes beside
- * the rows, by external id: $8 the names of removed attributes, $9 the cleared fields. Rows that would grow too large are not touched
- * and not returned.
+ * the rows, by external id: $8 the removed attributes, $9 the cleared fields. Rows that would grow too large are not touched and not
+ * returned. Attributes come as one JSON list: as items of an array of texts, each of their quotes would be escaped once more.
  */
 const UPSERT = `
   INSERT INTO subscribers.subscriber AS present (environment_id, id, external_id, attributes, locale, time_zone, unsubscribed_at)
-  SELECT $1::uuid, input.id, input.external_id, input.attributes::jsonb, input.locale, input.time_zone, CASE WHEN input.unsubscribed THEN now() END
-  FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::boolean[])
-    AS input (id, external_id, attributes, locale, time_zone, unsubscribed)
+  SELECT $1::uuid, input.id, input.external_id, input.attributes, input.locale, input.time_zone, CASE WHEN input.unsubscribed THEN now() END
+  FROM ROWS FROM (
+    unnest($2::uuid[]), unnest($3::text[]), jsonb_array_elements($4::jsonb), unnest($5::text[]), unnest($6::text[]), unnest($7::boolean[])
+  ) AS input (id, external_id, attributes, locale, time_zone, unsubscribed)
   ON CONFLICT (environment_id, external_id) DO UPDATE SET
-    attributes = subscribers.merge_attributes(present.attributes, excluded.attributes, $8::jsonb -> excluded.external_id),
+    attributes = ${MERGED},
     locale = CASE WHEN $9::jsonb -> excluded.external_id ? 'locale' THEN NULL ELSE coalesce(excluded.locale, present.locale) END,
     time_zone = CASE WHEN $9::jsonb -> excluded.external_id ? 'time_zone' THEN NULL ELSE coalesce(excluded.time_zone, present.time_zone) END,
     unsubscribed_at = CASE WHEN $9::jsonb -> excluded.external_id ? 'unsubscribed' THEN NULL
       ELSE coalesce(present.unsubscribed_at, excluded.unsubscribed_at) END,
     updated_at = now()
-  WHERE (SELECT pg_column_size(merged.attributes) <= ${ATTRIBUTES_BYTES_MAX}
-      AND (SELECT count(*) FROM jsonb_object_keys(merged.attributes)) <= ${ATTRIBUTES_MAX}
-    FROM subscribers.merge_attributes(present.attributes, excluded.attributes, $8::jsonb -> excluded.external_id) AS merged (attributes))
+  WHERE CASE WHEN pg_column_size(${MERGED}) < ${COUNTABLE_BYTES_MIN} THEN true
+    ELSE pg_column_size(${MERGED}) <= ${ATTRIBUTES_BYTES_MAX} AND (SELECT count(*) FROM jsonb_object_keys(${MERGED})) <= ${ATTRIBUTES_MAX} END
   RETURNING`;
 
 /** All SQL over subscribers.subscriber. */
@@ -65,14 +75,14 @@ export class SubscriberStore {
     patch: SubscriberPatch,
     tx: Sql = this.database,
   ): Promise<{ readonly subscriber: Subscriber; readonly created: boolean }> {
-    const proposedId = newUuid();
+    const proposed = toUpsertRow(patch);
     const [row] = await tx.query<SubscriberRow>({
       name: 'subscribers.upsert',
       text: `${UPSERT} id, external_id, attributes, locale, time_zone, unsubscribed_at, created_at, updated_at`,
-      values: upsertValues(environmentId, [patch], [proposedId]),
+      values: upsertValues(environmentId, [proposed]),
     });
     if (row === undefined) throw new AttributesTooManyError();
-    return { subscriber: toSubscriber(row), created: row.id === proposedId };
+    return { subscriber: toSubscriber(row), created: row.id === proposed.proposedId };
   }
 
   /**
@@ -87,14 +97,14 @@ export class SubscriberStore {
   ): Promise<ReadonlyMap<string, UpsertStatus>> {
     if (patches.length > UPSERT_BATCH_MAX) throw new RangeError(`At most ${UPSERT_BATCH_MAX} subscribers per batch, got ${patches.length}`);
     if (patches.length === 0) return new Map();
-    const sorted = patches.filter(isWithinLimits).sort((left, right) => (left.externalId < right.externalId ? -1 : 1));
-    const proposedIds = sorted.map(() => newUuid());
+    const sorted = patches.map(toUpsertRow).filter(isWithinLimits);
+    sorted.sort((left, right) => (left.patch.externalId < right.patch.externalId ? -1 : 1));
     const rows = await tx.query<{ id: string; external_id: string }>({
       name: 'subscribers.upsert-many',
       text: `${UPSERT} id, external_id`,
-      values: upsertValues(environmentId, sorted, proposedIds),
+      values: upsertValues(environmentId, sorted),
     });
-    const proposed = new Set(proposedIds);
+    const proposed = new Set(sorted.map((row) => row.proposedId));
     const statuses = new Map<string, UpsertStatus>(patches.map((patch) => [patch.externalId, 'refused']));
     for (const row of rows) statuses.set(row.external_id, proposed.has(row.id) ? 'created' : 'updated');
     return statuses;
@@ -182,45 +192,57 @@ export class SubscriberStore {
   }
 }
 
-/** What the statement checks for those who are there must hold for new ones too: merged patches can pass the limit of each part. */
-function isWithinLimits(patch: SubscriberPatch): boolean {
-  const { kept } = splitAttributes(patch);
-  return Object.keys(kept).length <= ATTRIBUTES_MAX && Buffer.byteLength(JSON.stringify(kept), 'utf8') <= ATTRIBUTES_BYTES_MAX;
+/** A patch in the form in which the statement takes it. */
+interface UpsertRow {
+  readonly patch: SubscriberPatch;
+  readonly proposedId: string;
+  /** The attributes to write, as JSON. */
+  readonly attributes: string;
+  readonly attributeCount: number;
+  /** Names of removed attributes with null values; `undefined` when there are none. */
+  readonly removed: Readonly<Record<string, null>> | undefined;
 }
 
-function upsertValues(environmentId: string, patches: readonly SubscriberPatch[], ids: readonly string[]): unknown[] {
-  const removed: Record<string, string[]> = Object.create(null);
+function toUpsertRow(patch: SubscriberPatch): UpsertRow {
+  const attributes = patch.attributes ?? {};
+  const names = Object.keys(attributes);
+  const removedNames = names.filter((name) => attributes[name] === null);
+  const row = { patch, proposedId: newUuid(), attributeCount: names.length - removedNames.length };
+  if (removedNames.length === 0) return { ...row, attributes: JSON.stringify(attributes), removed: undefined };
+  const kept = Object.fromEntries(Object.entries(attributes).filter(([, value]) => value !== null));
+  return { ...row, attributes: JSON.stringify(kept), removed: Object.fromEntries(removedNames.map((name) => [name, null])) };
+}
+
+/** What the statement checks for those who are there must hold for new ones too: merged patches can pass the limit of each part. */
+function isWithinLimits(row: UpsertRow): boolean {
+  const isSmall = row.attributes.length * UTF8_BYTES_PER_UNIT_MAX <= ATTRIBUTES_BYTES_MAX;
+  return row.attributeCount <= ATTRIBUTES_MAX && (isSmall || Buffer.byteLength(row.attributes, 'utf8') <= ATTRIBUTES_BYTES_MAX);
+}
+
+function upsertValues(environmentId: string, rows: readonly UpsertRow[]): unknown[] {
+  const removed: Record<string, object> = Object.create(null);
   const cleared: Record<string, string[]> = Object.create(null);
-  const attributes = patches.map((patch) => {
-    const fields = [
-      ...(patch.locale === null ? ['locale'] : []),
-      ...(patch.timeZone === null ? ['time_zone'] : []),
-      ...(patch.unsubscribed === false ? ['unsubscribed'] : []),
+  for (const row of rows) {
+    const { externalId, locale, timeZone, unsubscribed } = row.patch;
+    if (row.removed !== undefined) removed[externalId] = row.removed;
+    if (locale !== null && timeZone !== null && unsubscribed !== false) continue;
+    cleared[externalId] = [
+      ...(locale === null ? ['locale'] : []),
+      ...(timeZone === null ? ['time_zone'] : []),
+      ...(unsubscribed === false ? ['unsubscribed'] : []),
     ];
-    if (fields.length > 0) cleared[patch.externalId] = fields;
-    const { kept, removedNames } = splitAttributes(patch);
-    if (removedNames.length > 0) removed[patch.externalId] = removedNames;
-    return JSON.stringify(kept);
-  });
+  }
   return [
     environmentId,
-    ids,
-    patches.map((patch) => patch.externalId),
-    attributes,
-    patches.map((patch) => patch.locale ?? null),
-    patches.map((patch) => patch.timeZone ?? null),
-    patches.map((patch) => patch.unsubscribed ?? null),
+    rows.map((row) => row.proposedId),
+    rows.map((row) => row.patch.externalId),
+    `[${rows.map((row) => row.attributes).join(',')}]`,
+    rows.map((row) => row.patch.locale ?? null),
+    rows.map((row) => row.patch.timeZone ?? null),
+    rows.map((row) => row.patch.unsubscribed ?? null),
     JSON.stringify(removed),
     JSON.stringify(cleared),
   ];
-}
-
-function splitAttributes(patch: SubscriberPatch): { kept: object; removedNames: string[] } {
-  const { attributes } = patch;
-  if (attributes === undefined) return { kept: {}, removedNames: [] };
-  const removedNames = Object.keys(attributes).filter((name) => attributes[name] === null);
-  if (removedNames.length === 0) return { kept: attributes, removedNames };
-  return { kept: Object.fromEntries(Object.entries(attributes).filter(([, value]) => value !== null)), removedNames };
 }
 
 function toProfile(row: SubscriberRow): SubscriberProfile {

@@ -19,6 +19,7 @@ export class TypeInference {
 
   /** Takes one cell into account. */
   add(cell: string): void {
+    if (this.filled && !this.canBeNumber && !this.canBeBoolean && !this.canBeDate) return;
     const text = cell.trim();
     if (text === '') return;
     this.filled = true;
