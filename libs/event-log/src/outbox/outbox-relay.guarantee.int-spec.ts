@@ -100,22 +100,21 @@ describe('outbox-relay guarantee', () => {
 
   /** Cuts one connection of a relay, claims at work included, every few milliseconds. */
   function cutConnections(): { stop(): Promise<number> } {
-    let running = true;
+    const stopped = new AbortController();
     let kills = 0;
     const loop = (async () => {
-      while (running) {
+      while (!stopped.signal.aborted) {
         await delay(KILL_EVERY_MS);
-        kills += (
-          await test.database.query({
-            text: `SELECT pg_terminate_backend(pid) FROM (
-                SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'belfry chaos relay%' ORDER BY random() LIMIT 1) AS victim`,
-          })
-        ).length;
+        const victims = await test.database.query({
+          text: `SELECT pg_terminate_backend(pid) FROM (
+              SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'belfry chaos relay%' ORDER BY random() LIMIT 1) AS victim`,
+        });
+        kills += victims.length;
       }
     })();
     return {
       stop: async () => {
-        running = false;
+        stopped.abort();
         await loop;
         return kills;
       },

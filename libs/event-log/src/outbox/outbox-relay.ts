@@ -99,7 +99,7 @@ export class OutboxRelay {
     this.state = 'stopped';
     for (const loop of this.loops) clearTimeout(loop.timer);
     for (const end of this.endings.splice(0)) await end();
-    await Promise.all(this.loops.map((loop) => loop.work));
+    for (const loop of this.loops) await loop.work;
   }
 
   /** What waits in each lane. @throws DatabaseUnavailableError */

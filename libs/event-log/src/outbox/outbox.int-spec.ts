@@ -120,6 +120,6 @@ describe('outbox', () => {
       text: `SELECT pg_get_constraintdef(oid) AS definition FROM pg_constraint WHERE conname = 'outbox_lane'`,
     });
     const lanes = [...(row?.definition ?? '').matchAll(/'(\w+)'::text/g)].map(([, lane]) => lane);
-    expect(lanes.toSorted()).toEqual([...OUTBOX_LANES].toSorted());
+    expect(new Set(lanes)).toEqual(new Set(OUTBOX_LANES));
   });
 });

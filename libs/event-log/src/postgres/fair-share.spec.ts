@@ -22,6 +22,13 @@ describe('fair-share', () => {
     expect(planShare('b', living('a', 'b'), partitions)).toMatchObject({ quota: 2, release: [], claim: [], settled: false });
   });
 
+  it('leaves the odd partition where it is when a member joins, whatever its id', () => {
+    expect(planShare('b', living('a', 'b'), owned('b'))).toEqual({ quota: 1, release: [], claim: [], settled: true });
+    expect(planShare('a', living('a', 'b'), owned('b'))).toEqual({ quota: 0, release: [], claim: [], settled: true });
+    expect(planShare('c', living('a', 'b', 'c'), owned('b', 'b', 'c', 'c', 'c'))).toMatchObject({ quota: 2, release: [4] });
+    expect(planShare('b', living('a', 'b', 'c'), owned('b', 'b', 'c', 'c', 'c'))).toMatchObject({ quota: 2, release: [], settled: true });
+  });
+
   it('never takes a partition of a living member, and takes those of a dead or unknown one', () => {
     const members = [...living('a'), { memberId: 'b', leaseMs: -1 }];
     expect(planShare('a', members, owned('a', 'b', 'gone', null))).toMatchObject({ quota: 4, claim: [1, 2, 3] });

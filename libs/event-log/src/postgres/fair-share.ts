@@ -25,14 +25,16 @@ export interface SharePlan {
 
 /**
  * Every member computes its own share from the same rows, without a leader: the partitions divided by the living members, the
- * remainder to those whose id sorts first. Nobody takes a partition from a living owner: who has too many gives back, who has too few
- * takes what is free. So only the partitions that must move do move.
+ * remainder to those who hold most already, then to those whose id sorts first. Nobody takes a partition from a living owner: who has
+ * too many gives back, who has too few takes what is free. So only the partitions that must move do move, and the odd one stays where it
+ * is when somebody joins.
  *
  * A member whose lease ran out counts as gone.
  */
 export function planShare(memberId: string, members: readonly MemberView[], partitions: readonly PartitionView[]): SharePlan {
   const living = members.filter((member) => member.leaseMs > 0).map((member) => member.memberId);
-  const rank = living.toSorted().indexOf(memberId);
+  const heldBy = (id: string): number => partitions.filter((view) => view.memberId === id).length;
+  const rank = living.toSorted((a, b) => heldBy(b) - heldBy(a) || (a < b ? -1 : 1)).indexOf(memberId);
   if (rank < 0) return { quota: 0, release: [], claim: [], settled: false };
   const remainder = partitions.length % living.length;
   const quota = Math.floor(partitions.length / living.length) + (rank < remainder ? 1 : 0);

@@ -114,12 +114,7 @@ export class GroupMembership {
       return;
     }
     clearTimeout(this.roundTimer);
-    this.round = this.runOnce().then((pauseMs) => {
-      this.round = undefined;
-      if (this.current === 'left') return;
-      this.roundTimer = setTimeout(() => this.runRound(), this.roundAgain ? ROUND_GAP_MS_MIN : pauseMs);
-      this.roundAgain = false;
-    });
+    this.round = this.runAndSchedule();
   }
 
   /** Gives everything back. Does not throw: where Postgres is out of reach the lease ends by itself. */
@@ -135,6 +130,14 @@ export class GroupMembership {
     } catch (error) {
       this.parts.log.warn('event_log.group.leave_failed', { group: this.parts.group }, error);
     }
+  }
+
+  private async runAndSchedule(): Promise<void> {
+    const pauseMs = await this.runOnce();
+    this.round = undefined;
+    if (this.current === 'left') return;
+    this.roundTimer = setTimeout(() => this.runRound(), this.roundAgain ? ROUND_GAP_MS_MIN : pauseMs);
+    this.roundAgain = false;
   }
 
   /** One round; answers when the next one is due. */

@@ -1,7 +1,7 @@
 import type { Database, DatabaseLog } from '#database';
 import { EventLogClosedError } from '../event-log.errors.js';
 import type { SubscribeOptions, Subscription } from '../event-log.js';
-import { GroupMembership } from './group-membership.js';
+import { GroupMembership, type MembershipState } from './group-membership.js';
 import type { ClaimedPartition, GroupStore } from './group.store.js';
 import type { HeadWatcher } from './head-watcher.js';
 import type { LogStore, TopicRow } from './log.store.js';
@@ -19,6 +19,15 @@ export interface SubscriptionParts {
   readonly topics: readonly TopicRow[];
   readonly options: SubscribeOptions;
 }
+
+/** How a membership that never had its share yet looks from outside. */
+const STATUS_OF_STATE: Record<MembershipState, Subscription['status']> = {
+  joining: 'starting',
+  sharing: 'starting',
+  settled: 'running',
+  failed: 'failed',
+  left: 'stopped',
+};
 
 /** A subscription that shares the partitions with the other members of its group. */
 export class GroupSubscription implements Subscription {
@@ -84,17 +93,8 @@ export class GroupSubscription implements Subscription {
   }
 
   get status(): Subscription['status'] {
-    switch (this.membership.state) {
-      case 'settled':
-        return 'running';
-      case 'failed':
-        return 'failed';
-      case 'left':
-        return 'stopped';
-      case 'joining':
-      case 'sharing':
-        return this.everSettled ? 'rebalancing' : 'starting';
-    }
+    const { state } = this.membership;
+    return this.everSettled && (state === 'joining' || state === 'sharing') ? 'rebalancing' : STATUS_OF_STATE[state];
   }
 
   ready(): Promise<void> {

@@ -15,7 +15,7 @@ describe('partition-of-key', () => {
   });
 
   it('gives one key always the same partition and spreads many keys over all', () => {
-    const counts = new Array<number>(12).fill(0);
+    const counts = Array.from({ length: 12 }, () => 0);
     for (let index = 0; index < 12_000; index += 1) {
       const partition = partitionOfKey(`018f5e3c-0000-7000-8000-${index}`, 12);
       expect(partitionOfKey(`018f5e3c-0000-7000-8000-${index}`, 12)).toBe(partition);

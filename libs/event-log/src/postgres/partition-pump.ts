@@ -93,7 +93,7 @@ export class PartitionPump {
   async close(drainMs: number): Promise<void> {
     this.open = false;
     for (const timer of this.restTimers) clearTimeout(timer);
-    const settled = Promise.all(this.line.map((cursor) => cursor.atWork)).then(() => true);
+    const settled = this.allSettled();
     let deadline: NodeJS.Timeout | undefined;
     const passed = new Promise<boolean>((resolve) => {
       deadline = setTimeout(() => resolve(false), drainMs);
@@ -101,6 +101,12 @@ export class PartitionPump {
     const drained = await Promise.race([settled, passed]);
     clearTimeout(deadline);
     if (!drained) this.lose(this.line);
+  }
+
+  /** Resolves to true when no step is at work. */
+  private async allSettled(): Promise<boolean> {
+    for (const cursor of this.line) await cursor.atWork;
+    return true;
   }
 
   private hasWork(cursor: PartitionCursor): boolean {

@@ -139,6 +139,7 @@ describe('postgres-event-log under faults', () => {
       });
     }
     await collector.has(textsOf(records));
+    expect(new Set(collector.texts).size).toBe(records.length);
     await log.close(DRAIN_MS);
     await database.close();
   });
