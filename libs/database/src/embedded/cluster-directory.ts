@@ -6,11 +6,12 @@
  *     <data directory>/cluster/server.log
  *
  * Invariants: `cluster` appears whole or not at all (made beside its place, then renamed), so a kill during initdb leaves nothing that
- * looks like a cluster, and of two processes that start at the same time one wins. A directory that we did not make is never changed.
+ * looks like a cluster, and of two processes that start at the same time one wins. A directory that holds anything already is never
+ * changed.
  */
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chmod, chown, lstat, mkdir, mkdtemp, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, chown, lstat, mkdir, mkdtemp, readdir, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import type { DatabaseLog } from '../database-log.js';
@@ -73,7 +74,8 @@ async function reachableHome({ dataDir, user, log, relocationDirectory = RELOCAT
   const made = await mkdir(dataDir, { recursive: true });
   const home = await realpath(resolve(dataDir));
   if (user === undefined) return home;
-  if (made !== undefined) await chmod(home, 0o755);
+  // A fresh directory is there for the cluster: the user may enter it, not list it.
+  if (made !== undefined || (await readdir(home)).length === 0) await chmod(home, 0o711);
   if (await canReach(user, home)) return home;
 
   const pointer = join(home, RELOCATION_FILE);

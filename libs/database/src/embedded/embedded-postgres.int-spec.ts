@@ -223,6 +223,13 @@ describe('embedded Postgres', () => {
       expect(await readdir(join(home, 'cache', 'belfry-0'))).toEqual([expect.stringMatching(/^linux-x64-18\.\d+\.0-beta\.\d+$/)]);
     });
 
+    it('keeps its data where it was told when the directory was made for it alone', async (context) => {
+      requireRoot(context);
+      const own = await mkdtemp(join(home, 'own-'));
+      await start({ dataDir: own, relocationDirectory: join(home, 'relocated') });
+      expect(await readdir(own)).toEqual(['cluster']);
+    });
+
     it('runs as nobody where there is no postgres user', async (context) => {
       requireRoot(context);
       const server = await start({ serviceUserNames: ['no-such-user', 'nobody'] });
