@@ -100,12 +100,8 @@ describe('tidy', () => {
 
   it('leaves nothing open and names no host of a registry', () => {
     const offenders = files
-      .filter((file) => /\.(ts|mjs|cjs|json|yml|yaml|md|sh)$|^\.ci\//.test(file) && exists(file))
-      .filter((file) =>
-        new RegExp(['TO' + 'DO', 'FIX' + 'ME', 'registry\\.' + 'npmjs', 'repo1?\\.' + 'maven', 'deb\\.' + 'debian'].join('|')).test(
-          read(file),
-        ),
-      );
+      .filter((file) => /\.(ts|mjs|cjs|json|yml|yaml|md|sh)$|^\.ci\//.test(file) && file !== 'test/tidy.spec.ts' && exists(file))
+      .filter((file) => /\bTODO\b|\bFIXME\b|registry\.npmjs|repo1?\.maven|deb\.debian/.test(read(file)));
     expect(offenders).toEqual([]);
   });
 });

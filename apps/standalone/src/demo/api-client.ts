@@ -36,7 +36,7 @@ export class ApiClient {
       headers: { ...this.authorization(), 'content-type': contentType },
       body: Readable.toWeb(Readable.from(lines)) as ReadableStream,
       duplex: 'half',
-    } as RequestInit);
+    });
     return this.checked(response);
   }
 
