@@ -1,7 +1,7 @@
 export * from './attribute.store.js';
 export * from './import.store.js';
 export * from './import-file/import-file.js';
-export { type ColumnMapping, type ImportOptions, parseColumnMapping } from './import-file/import-options.js';
+export { type ColumnMapping, columnMappingSchema, delimiterSchema, type ImportOptions } from './import-file/import-options.js';
 export { presentImport } from './import-file/import.resource.js';
 export * from './profile/attribute-value.js';
 export * from './profile/external-id.js';

@@ -1,9 +1,11 @@
 import { Injectable } from '@nestjs/common';
+import { decodeId } from '#contracts';
 import type { Sql } from '#database';
 import { isLoopbackOrigin, ORIGIN_LENGTH_MAX } from './allowed-origins.js';
 import type { Environment } from './environment.js';
 import { ExpiringCache } from './expiring-cache.js';
 import { isKeyText } from './key-text.js';
+import { EnvironmentNotFoundError } from './tenancy.errors.js';
 import { TenancyStore } from './tenancy.store.js';
 
 /** How long a change of an environment (its allowed origins) may stay unseen by other instances. */
@@ -33,6 +35,23 @@ export class EnvironmentDirectory {
   async findByPublicKey(publicKey: string): Promise<Environment | undefined> {
     if (!isKeyText('pk', publicKey)) return undefined;
     return this.byPublicKey.getOrLoad(publicKey, () => this.store.findEnvironmentByPublicKey(publicKey));
+  }
+
+  /**
+   * The environment that a person means: by id (`env_…`), by public key, or by its name where no second workspace has one of that name.
+   *
+   * @throws EnvironmentNotFoundError
+   */
+  async resolve(text: string): Promise<Environment> {
+    const id = decodeId('environment', text);
+    const [found, ...others] = id === undefined ? await this.findByText(text) : [await this.find(id)];
+    if (found === undefined) throw new EnvironmentNotFoundError(`There is no environment "${text}".`);
+    if (others.length > 0) throw new EnvironmentNotFoundError(`Several workspaces have an environment "${text}".`);
+    return found;
+  }
+
+  private async findByText(text: string): Promise<readonly (Environment | undefined)[]> {
+    return isKeyText('pk', text) ? [await this.findByPublicKey(text)] : this.store.findEnvironmentsByName(text, 2);
   }
 
   /** May pages of this origin act for at least one environment? For CORS preflights, which name no environment. */

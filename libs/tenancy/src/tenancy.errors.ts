@@ -120,6 +120,17 @@ export class WorkspaceExistsError extends BelfryError {
   }
 }
 
+/** A command names an environment that does not exist, or a name that several workspaces use. */
+export class EnvironmentNotFoundError extends BelfryError {
+  static override readonly facts: ErrorFacts = {
+    code: 'environment_not_found',
+    httpStatus: 404,
+    disposition: 'dead-letter',
+    title: 'The environment does not exist',
+    hint: 'Name it by its id (env_…), by its public key (pk_…), or by its name when there is one workspace.',
+  };
+}
+
 /** A sealed secret does not open; somebody must repair the configuration, so consumers wait. */
 export class SecretUnreadableError extends BelfryError {
   static override readonly facts: ErrorFacts = {
@@ -152,6 +163,7 @@ export const TENANCY_ERRORS = [
   ApiKeyLimitReachedError,
   AllowedOriginInvalidError,
   WorkspaceExistsError,
+  EnvironmentNotFoundError,
   SecretUnreadableError,
   SecretKeyFileInvalidError,
 ] as const;

@@ -81,6 +81,14 @@ export class TenancyStore {
     return row;
   }
 
+  /** The environments of this name, one per workspace that has one, at most `limit`. */
+  async findEnvironmentsByName(name: string, limit: number): Promise<Environment[]> {
+    return this.database.query<Environment>({
+      text: `SELECT ${ENVIRONMENT_COLUMNS} FROM tenancy.environment WHERE name = $1 ORDER BY id LIMIT $2`,
+      values: [name, limit],
+    });
+  }
+
   async findEnvironmentByPublicKey(publicKey: string): Promise<Environment | undefined> {
     const [row] = await this.database.query<Environment>({
       name: 'tenancy.find-environment-by-public-key',

@@ -52,7 +52,7 @@ export const delimiterSchema = z
   .meta({ description: 'Between two cells: `,` `;` `|` or `tab`.' });
 
 /** Reads a mapping; gives what is wrong with the text instead when it is none. */
-export function parseColumnMapping(text: string): ColumnMapping | string {
+function parseColumnMapping(text: string): ColumnMapping | string {
   const { column, target: right } = MAPPING.exec(text)?.groups ?? {};
   if (column === undefined || right === undefined) return `must be Column=name, got ${JSON.stringify(text)}`;
   if (right === '') return { column, target: null };
