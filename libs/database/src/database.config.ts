@@ -17,10 +17,11 @@ export const databaseConfig = defineConfig('database', {
   }),
   poolConnectionsMax: setting(
     'DATABASE_POOL_CONNECTIONS_MAX',
-    integerText({ min: 2, max: 500 }).default(DATABASE_DEFAULTS.poolConnectionsMax),
+    integerText({ min: 6, max: 500 }).default(DATABASE_DEFAULTS.poolConnectionsMax),
     {
       describe: 'Most connections of one process to Postgres, besides one that listens.',
-      remedy: 'The sum over all processes must stay below max_connections of the server.',
+      remedy:
+        'At least 6: the relay of the outbox alone holds up to four. The sum over all processes must stay below max_connections of the server.',
     },
   ),
   connectTimeoutMs: setting(

@@ -49,7 +49,8 @@ const REQUEST_ID_PATTERN = /^[\w.:+/=-]{8,128}$/;
 export function createHttpAdapter(config: ConfigOf<typeof httpConfig>): FastifyAdapter {
   const adapter = new FastifyAdapter({
     bodyLimit: config.bodyBytesMax,
-    requestTimeout: config.requestTimeoutMs,
+    // The time of a body is limited per route by `limitBodyTime`: a streamed upload may take as long as bytes keep coming.
+    requestTimeout: 0,
     keepAliveTimeout: config.keepAliveTimeoutMs,
     connectionTimeout: CONNECTION_IDLE_MS_MAX,
     http: {
@@ -77,6 +78,7 @@ export function createHttpAdapter(config: ConfigOf<typeof httpConfig>): FastifyA
     if (bodyBytesMax !== undefined) route.bodyLimit = bodyBytesMax;
   });
   instance.addHook('onRequest', acceptRequest);
+  instance.addHook('onRequest', async (request) => limitBodyTime(request, config.requestTimeoutMs));
   return adapter;
 }
 
@@ -93,6 +95,19 @@ async function acceptRequest(request: FastifyRequest, reply: FastifyReply): Prom
   if (request.raw.url?.includes('%00') === true) throw new UrlInvalidError('The URL contains a NUL character.');
   const encoding = request.headers['content-encoding'];
   if (encoding !== undefined && encoding.toLowerCase() !== 'identity') throw new ContentEncodingUnsupportedError();
+}
+
+/** Cuts a client off that does not finish the body of its request in time; streamed bodies are only held to the idle limit. */
+function limitBodyTime(request: FastifyRequest, timeoutMs: number): void {
+  const { raw } = request;
+  const hasBody = raw.headers['content-length'] !== undefined || raw.headers['transfer-encoding'] !== undefined;
+  const { streamedTypes } = request.routeOptions.config as BelfryRouteConfig;
+  if (!hasBody || raw.complete !== false || streamedTypes !== undefined) return;
+  const timer = setTimeout(() => {
+    if (!raw.complete) refuseConnection(Object.assign(new Error('body timeout'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' }), raw.socket);
+  }, timeoutMs);
+  raw.once('end', () => clearTimeout(timer));
+  raw.once('close', () => clearTimeout(timer));
 }
 
 function addBodyParsers(instance: FastifyInstance): void {

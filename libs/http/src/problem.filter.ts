@@ -33,7 +33,7 @@ export class ProblemFilter implements ExceptionFilter {
 export function sendProblem(reply: FastifyReply, { error, status }: ClassifiedError, requestId: string): void {
   if (reply.sent || reply.raw.headersSent) return;
   if (error instanceof MethodNotAllowedError) void reply.header('allow', error.allowed.join(', '));
-  if (status === 401) void reply.header('www-authenticate', 'Bearer realm="belfry"');
+  if (status === 401 && !reply.hasHeader('www-authenticate')) void reply.header('www-authenticate', 'Bearer realm="belfry"');
   if (status === 503 || status === 429) void reply.header('retry-after', String(retryAfterSeconds(error.details)));
   void reply
     .code(status)

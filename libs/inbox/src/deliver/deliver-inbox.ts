@@ -55,10 +55,15 @@ export class DeliverInbox {
   }
 
   private async decide(request: DeliveryRequested, tx: Transaction): Promise<BatchDecision> {
-    const isExpired = Date.parse(request.expires_at) <= this.clock.now().getTime();
-    if (request.chunk === undefined) return isExpired ? 'expire' : 'deliver';
+    if (request.chunk === undefined) return this.isExpired(request) ? 'expire' : 'deliver';
     const chunk = { runId: request.chunk.run_id, chunkNo: request.chunk.chunk_no };
-    return decideBatch(await this.inbox.lockDelivery(request.environment_id, chunk, tx), isExpired);
+    const gate = await this.inbox.lockDelivery(request.environment_id, chunk, tx);
+    // Asked behind the lock: who waited for it must not deliver what its predecessor has just counted as expired.
+    return decideBatch(gate, this.isExpired(request));
+  }
+
+  private isExpired(request: DeliveryRequested): boolean {
+    return Date.parse(request.expires_at) <= this.clock.now().getTime();
   }
 
   /** Finds out who can get the message and renders it where it is personal. */
