@@ -66,6 +66,7 @@ export class IdempotencyStore {
     return sql.execute({
       name: 'http.idempotency-delete-expired',
       text: `
+        -- every environment: retention
         DELETE FROM http.idempotency_record WHERE ctid = ANY (ARRAY(
           SELECT ctid FROM http.idempotency_record
           WHERE created_at < now() - make_interval(hours => $1)
