@@ -47,7 +47,7 @@ interface Run {
 
 interface Preview {
   readonly count: number;
-  readonly sample: readonly { readonly external_id: string }[];
+  readonly samples: readonly { readonly external_id: string }[];
 }
 
 const RULE = {
@@ -142,7 +142,7 @@ async function unsubscribeSome(client: ApiClient, screen: DemoScreen, people: re
 async function showSegment(client: ApiClient, screen: DemoScreen): Promise<void> {
   const startedAtMs = performance.now();
   const preview = await client.request<Preview>('POST', '/v1/segments/preview', { rule: RULE });
-  const sample = preview.sample.map((person) => person.external_id).join(', ');
+  const sample = preview.samples.map((person) => person.external_id).join(', ');
   screen.done(
     `segment "month-to-month, more than 70 a month": ${formatCount(preview.count)} people in ${Math.round(performance.now() - startedAtMs)} ms (${sample})`,
   );
