@@ -1,0 +1,127 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
+import { waitFor } from '#testing';
+import { distFile } from './dist.js';
+
+/** Signals that a test ends a process with: the power cut and the orderly request. */
+export type EndSignal = 'SIGKILL' | 'SIGTERM';
+
+/** What one app process is started with. */
+export interface AppProcessOptions {
+  /** Folder of the app below `apps/`. */
+  readonly app: string;
+  /** Tells the instances of one app apart, from 0. */
+  readonly instance: number;
+  /** Kept over restarts, as behind a load balancer. */
+  readonly port: number;
+  readonly env: Readonly<Record<string, string>>;
+  /** Gets stdout and stderr of every start. */
+  readonly logFile: string;
+}
+
+/** Generous, because machines that run tests are shared. */
+const READY_MS_MAX = 90_000;
+const READY_POLL_MS = 50;
+const PROBE_MS_MAX = 3_000;
+/** Longer than all stages of a shutdown together, so that a stage that hangs shows up as exit code 1. */
+const EXIT_MS_MAX = 60_000;
+const TAIL_LINES = 40;
+
+/** Children of this process that live; none may outlive it. */
+const living = new Set<ChildProcess>();
+process.once('exit', () => {
+  for (const child of living) child.kill('SIGKILL');
+});
+
+/**
+ * One app as a process of its own, as `npm run start:<app>` starts it. It is known by its own child process and ended by that alone.
+ * Life cycle: `start` -> ready -> `end` (or a crash) -> `start` …; `restart` is an end and a start.
+ */
+export class AppProcess {
+  /** `segmenter-1`. */
+  readonly name: string;
+  readonly url: string;
+  private child: ChildProcess | undefined;
+
+  constructor(private readonly options: AppProcessOptions) {
+    this.name = `${options.app}-${options.instance}`;
+    this.url = `http://127.0.0.1:${options.port}`;
+  }
+
+  /** True from the start until the process has ended, in whatever way. */
+  get isRunning(): boolean {
+    return this.child !== undefined && this.child.exitCode === null && this.child.signalCode === null;
+  }
+
+  /** Starts the process and waits until it is ready. */
+  async start(): Promise<void> {
+    if (this.isRunning) throw new Error(`${this.name} runs already.`);
+    this.child = this.spawn();
+    await this.ready();
+  }
+
+  /** Waits until /health/ready answers 200; fails at once when the process ends instead. */
+  async ready(): Promise<void> {
+    await waitFor(async () => !this.isRunning || (await this.answersReady()), {
+      what: `${this.name} to be ready`,
+      timeoutMs: READY_MS_MAX,
+      pollMs: READY_POLL_MS,
+    });
+    if (!this.isRunning) throw new Error(`${this.name} ended instead of getting ready (${this.describeEnd()}).\n${this.tail()}`);
+  }
+
+  /**
+   * Ends the process and waits for its end. Ending one that is not running changes nothing.
+   *
+   * @throws when an orderly end takes too long or is not clean: its exit code must be 0
+   */
+  async end(signal: EndSignal): Promise<void> {
+    const { child } = this;
+    if (child === undefined || !this.isRunning) return;
+    child.kill(signal);
+    await waitFor(() => !this.isRunning, { what: `${this.name} to end by ${signal}`, timeoutMs: EXIT_MS_MAX });
+    if (signal === 'SIGTERM' && child.exitCode !== 0) {
+      throw new Error(`${this.name} did not end cleanly by SIGTERM (${this.describeEnd()}).\n${this.tail()}`);
+    }
+  }
+
+  /** Starts it again at the same address; when it still runs it is ended first. */
+  async restart(signal: EndSignal = 'SIGTERM'): Promise<void> {
+    await this.end(signal);
+    await this.start();
+  }
+
+  /** The last lines of its log. */
+  tail(lines = TAIL_LINES): string {
+    const { logFile } = this.options;
+    if (!existsSync(logFile)) return `--- ${this.name} was never started ---`;
+    const log = readFileSync(logFile, 'utf8').trimEnd().split('\n');
+    return `--- ${this.name}, its last lines of log ---\n${log.slice(-lines).join('\n')}`;
+  }
+
+  private spawn(): ChildProcess {
+    const { app, port, env, logFile } = this.options;
+    const telemetry = distFile('libs/telemetry/src/start-telemetry.js');
+    const log = openSync(logFile, 'a');
+    const child = spawn(process.execPath, ['--enable-source-maps', '--import', telemetry, distFile(`apps/${app}/src/main.js`)], {
+      env: { ...env, BELFRY_HTTP_PORT: String(port) },
+      stdio: ['ignore', log, log],
+    });
+    closeSync(log);
+    living.add(child);
+    child.once('exit', () => living.delete(child));
+    child.once('error', () => living.delete(child));
+    return child;
+  }
+
+  private async answersReady(): Promise<boolean> {
+    const response = await fetch(`${this.url}/health/ready`, { signal: AbortSignal.timeout(PROBE_MS_MAX) });
+    await response.body?.cancel();
+    return response.ok;
+  }
+
+  private describeEnd(): string {
+    const { exitCode = null, signalCode = null } = this.child ?? {};
+    return signalCode === null ? `exit code ${exitCode}` : `by ${signalCode}`;
+  }
+}

@@ -1,0 +1,201 @@
+/**
+ * A whole Belfry for one test file: a Postgres of its own, a Kafka broker of its own where the log is Kafka, and every app as several
+ * processes from `dist`, reached over HTTP alone.
+ *
+ * Life cycle: `startStack` -> tests end and restart single processes -> `stop`. Whatever was started is stopped in reverse order, also
+ * when a later step of the start fails; a run of the tests that is killed leaves a Postgres behind, which the next start removes.
+ */
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Database, startEmbeddedPostgres } from '#database';
+import { freePort } from '#scripts/kafka/broker.mjs';
+import { makeClusterDirectory, removeAbandonedClusters } from '#testing';
+import { startKafkaBroker } from '../../libs/event-log/src/testing/kafka-broker.js';
+import { ApiClient, type EnvironmentKeys } from './api-client.js';
+import { AppProcess } from './app-process.js';
+import { type CliResult, runCli } from './cli.js';
+import type { EventLogKind } from './event-logs.js';
+
+/** The apps of a stack, in the order of a message's way. */
+export const STACK_APPS = ['gateway', 'segmenter', 'inbox-delivery'] as const;
+
+export type StackApp = (typeof STACK_APPS)[number];
+
+/** How a stack is made. */
+export interface StackOptions {
+  readonly log: EventLogKind;
+  /** Processes of each app. */
+  readonly instances?: number;
+}
+
+const INSTANCES = 2;
+/** Eight processes fit into the 100 connections of the embedded Postgres. */
+const POOL_CONNECTIONS_MAX = 8;
+const SECRET_KEY_BYTES = 32;
+
+/** A running stack. */
+export class Stack {
+  /** Every process, app by app. */
+  readonly processes: readonly AppProcess[];
+  private turn = 0;
+
+  constructor(
+    private readonly parts: {
+      readonly env: Readonly<Record<string, string>>;
+      readonly processes: ReadonlyMap<StackApp, readonly AppProcess[]>;
+      readonly keys: EnvironmentKeys;
+      readonly database: Database;
+      readonly stop: () => Promise<void>;
+    },
+  ) {
+    this.processes = [...parts.processes.values()].flat();
+  }
+
+  /** The keys of the production environment. */
+  get keys(): EnvironmentKeys {
+    return this.parts.keys;
+  }
+
+  /** The tests' own look into the tables. */
+  get database(): Database {
+    return this.parts.database;
+  }
+
+  /** One process of an app. */
+  process(app: StackApp, instance: number): AppProcess {
+    const found = this.parts.processes.get(app)?.[instance];
+    if (found === undefined) throw new Error(`The stack has no ${app}-${instance}.`);
+    return found;
+  }
+
+  /** The next gateway in turn that runs, as a load balancer would choose it. */
+  gateway(): AppProcess {
+    const running = (this.parts.processes.get('gateway') ?? []).filter((gateway) => gateway.isRunning);
+    const chosen = running[this.turn++ % running.length];
+    if (chosen === undefined) throw new Error('No gateway runs.');
+    return chosen;
+  }
+
+  /** The management API of the given gateway, or of the next one in turn. */
+  api(gateway: AppProcess = this.gateway()): ApiClient {
+    return new ApiClient(gateway.url, this.keys.apiKey);
+  }
+
+  /** Runs a command of the command line on this stack's database. */
+  async cli(...args: string[]): Promise<CliResult> {
+    return runCli(args, this.parts.env);
+  }
+
+  /** The last lines that each process logged, for the report of a failed test. */
+  tails(): string {
+    return this.processes.map((process) => process.tail()).join('\n');
+  }
+
+  /** Ends every process in order, then what they lived on. @throws when a process did not end cleanly */
+  async stop(): Promise<void> {
+    await this.parts.stop();
+  }
+}
+
+/** Starts a stack and waits until all of it is ready. */
+export async function startStack({ log, instances = INSTANCES }: StackOptions): Promise<Stack> {
+  await removeAbandonedClusters();
+  const undo: (() => Promise<unknown>)[] = [];
+  try {
+    const env = await startServices(log, undo);
+    const keys = await openWorkspace(env);
+    const database = await Database.open({ url: env['DATABASE_URL'] ?? '', applicationName: 'belfry e2e' });
+    undo.push(() => database.close());
+    const processes = await createProcesses(env, instances, undo);
+    await startAll([...processes.values()].flat());
+    return new Stack({ env, processes, keys, database, stop: () => undoAll(undo) });
+  } catch (error) {
+    await undoAll(undo).catch((failure: unknown) => process.stderr.write(`While stopping a stack: ${String(failure)}\n`));
+    throw error;
+  }
+}
+
+/** Postgres and, for the log `kafka`, a broker. @returns the environment of every process */
+async function startServices(log: EventLogKind, undo: (() => Promise<unknown>)[]): Promise<Record<string, string>> {
+  const dataDir = await makeClusterDirectory();
+  undo.push(() => rm(dataDir, { recursive: true, force: true }));
+  const postgres = await startEmbeddedPostgres({ dataDir });
+  undo.push(() => postgres.stop());
+  const env: Record<string, string> = {
+    PATH: process.env['PATH'] ?? '',
+    HOME: process.env['HOME'] ?? '',
+    DATABASE_URL: postgres.url,
+    DATABASE_POOL_CONNECTIONS_MAX: String(POOL_CONNECTIONS_MAX),
+    BELFRY_SECRET_KEY: randomBytes(SECRET_KEY_BYTES).toString('base64'),
+    BELFRY_HTTP_HOST: '127.0.0.1',
+    LOG_FORMAT: 'json',
+  };
+  if (log === 'postgres') return env;
+  const broker = await startKafkaBroker();
+  undo.push(() => broker.close());
+  return { ...env, KAFKA_BROKERS: broker.brokers.join(',') };
+}
+
+/** What `init --json` prints, as far as it is used here. */
+interface InitResult {
+  readonly environments: readonly {
+    readonly kind: string;
+    readonly public_key: string;
+    readonly api_key: string;
+    readonly identity_secret: string;
+  }[];
+}
+
+async function openWorkspace(env: Readonly<Record<string, string>>): Promise<EnvironmentKeys> {
+  const { code, stdout, stderr } = await runCli(['init', '--json'], env);
+  if (code !== 0) throw new Error(`cli init ended with ${code}: ${stderr}`);
+  const production = (JSON.parse(stdout) as InitResult).environments.find(({ kind }) => kind === 'production');
+  if (production === undefined) throw new Error(`cli init printed no production environment: ${stdout}`);
+  return { publicKey: production.public_key, apiKey: production.api_key, identitySecret: production.identity_secret };
+}
+
+async function createProcesses(
+  env: Readonly<Record<string, string>>,
+  instances: number,
+  undo: (() => Promise<unknown>)[],
+): Promise<ReadonlyMap<StackApp, readonly AppProcess[]>> {
+  const folder = await mkdtemp(join(tmpdir(), 'belfry-stack-'));
+  undo.push(() => rm(folder, { recursive: true, force: true }));
+  const processes = new Map<StackApp, readonly AppProcess[]>();
+  for (const app of STACK_APPS) {
+    const ofApp: AppProcess[] = [];
+    for (let instance = 0; instance < instances; instance += 1) {
+      const logFile = join(folder, `${app}-${instance}.log`);
+      ofApp.push(new AppProcess({ app, instance, port: await freePort(), env, logFile }));
+    }
+    processes.set(app, ofApp);
+  }
+  const all = [...processes.values()].flat();
+  undo.push(() => endAll(all));
+  return processes;
+}
+
+async function startAll(processes: readonly AppProcess[]): Promise<void> {
+  const outcomes = await Promise.allSettled(processes.map((process) => process.start()));
+  const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
+}
+
+/** Asks all to end in order, makes sure that none is left, and then tells who did not comply. */
+async function endAll(processes: readonly AppProcess[]): Promise<void> {
+  const outcomes = await Promise.allSettled(processes.map((process) => process.end('SIGTERM')));
+  await Promise.all(processes.map((process) => process.end('SIGKILL')));
+  const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
+}
+
+/** Last in, first out; a step that fails keeps none of the others from being done. */
+async function undoAll(undo: (() => Promise<unknown>)[]): Promise<void> {
+  const failures: unknown[] = [];
+  for (const step of undo.splice(0).toReversed()) {
+    await step().catch((error: unknown) => failures.push(error));
+  }
+  if (failures.length > 0) throw failures[0];
+}
