@@ -7,7 +7,7 @@ import type { FastifyRequest } from 'fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BelfryConfig, ConfigError } from '#config';
 import { httpConfig } from './http.config.js';
-import { StreamedBody } from './route-config.js';
+import { JsonBodyAs, StreamedBody } from './route-config.js';
 import { createTestApp } from './test-app.js';
 
 const STREAM_BYTES_MAX = 100_000;
@@ -22,6 +22,12 @@ class EchoController {
 
   @Post('echo')
   echo(@Body() body: object) {
+    return body;
+  }
+
+  @Post('beacon')
+  @JsonBodyAs('text/plain')
+  beacon(@Body() body: object) {
     return body;
   }
 
@@ -102,6 +108,25 @@ describe('streamed bodies', () => {
     expect((await post('{}', 'application/x-ndjson', '/v1/echo')).json()).toMatchObject({ code: 'media_type_unsupported' });
     expect((await post('{}', 'application/json')).json()).toMatchObject({ code: 'media_type_unsupported' });
     expect((await post('a,b', 'text/csv')).json()).toMatchObject({ code: 'media_type_unsupported' });
+  });
+});
+
+describe('JSON under another content type', () => {
+  function post(url: string, payload: string, type = 'text/plain;charset=UTF-8') {
+    return app.inject({ method: 'POST', url, payload, headers: { 'content-type': type } });
+  }
+
+  it('is read as JSON where the route says so, by the same rules', async () => {
+    expect((await post('/v1/beacon', '{"a":1}')).json()).toEqual({ a: 1 });
+    expect((await post('/v1/beacon', '{"a":1}', 'application/json')).json()).toEqual({ a: 1 });
+    expect((await post('/v1/beacon', 'hello')).json()).toMatchObject({ status: 400, code: 'json_malformed' });
+    expect((await post('/v1/beacon', '{"a":"\\u0000"}')).json()).toMatchObject({ status: 400, code: 'validation_failed' });
+  });
+
+  it('is refused everywhere else', async () => {
+    expect((await post('/v1/echo', '{"a":1}')).json()).toMatchObject({ status: 415, code: 'media_type_unsupported' });
+    expect((await post('/v1/lines', '{"a":1}')).json()).toMatchObject({ status: 415, code: 'media_type_unsupported' });
+    expect((await post('/v1/beacon', 'a,b', 'text/csv')).json()).toMatchObject({ status: 415, code: 'media_type_unsupported' });
   });
 });
 

@@ -18,7 +18,7 @@ import {
 import { parseJson } from './json-body.js';
 import { classifyError, PROBLEM_MEDIA_TYPE, toProblem } from './problem.js';
 import { sendProblem } from './problem.filter.js';
-import type { BelfryRouteConfig } from './route-config.js';
+import { type BelfryRouteConfig, JSON_TYPES } from './route-config.js';
 import { trackRoutes } from './route-table.js';
 import { securityHeaders } from './security-headers.js';
 
@@ -39,6 +39,8 @@ const TIMEOUT_CHECK_INTERVAL_MS = 500;
 
 /** Content types that routes may take as a stream. */
 const STREAMED_TYPES = ['application/x-ndjson', 'text/csv'] as const;
+
+const JSON_TYPE = 'application/json';
 
 const REQUEST_ID_PATTERN = /^[\w.:+/=-]{8,128}$/;
 
@@ -112,7 +114,7 @@ function limitBodyTime(request: FastifyRequest, timeoutMs: number): void {
 
 function addBodyParsers(instance: FastifyInstance): void {
   instance.removeAllContentTypeParsers();
-  instance.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
+  instance.addContentTypeParser([JSON_TYPE, ...JSON_TYPES], { parseAs: 'buffer' }, (request, body, done) => {
     try {
       done(null, parseBody(request, body as Buffer));
     } catch (error) {
@@ -130,18 +132,21 @@ function addBodyParsers(instance: FastifyInstance): void {
 
 /** An empty body counts as none: many clients announce JSON on every request. */
 function parseBody(request: FastifyRequest, body: Buffer): unknown {
-  const { streamedTypes } = request.routeOptions.config as BelfryRouteConfig;
-  if (streamedTypes !== undefined && !streamedTypes.includes('application/json')) {
-    throw new MediaTypeUnsupportedError(`This route takes ${streamedTypes.join(' or ')}.`);
-  }
+  const { streamedTypes, jsonTypes = [] } = request.routeOptions.config as BelfryRouteConfig;
+  const taken: readonly string[] = streamedTypes ?? [JSON_TYPE, ...jsonTypes];
+  if (!taken.includes(mediaTypeOf(request))) throw new MediaTypeUnsupportedError(`This route takes ${taken.join(' or ')}.`);
   return body.length === 0 ? undefined : parseJson(body);
 }
 
 function streamBody(request: FastifyRequest, payload: Readable): Readable {
   const { streamedTypes = [], bodyBytesMax = 0 } = request.routeOptions.config as BelfryRouteConfig;
-  const type = request.headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase() ?? '';
-  if (!streamedTypes.includes(type)) throw new MediaTypeUnsupportedError('This route takes application/json.');
+  if (!streamedTypes.includes(mediaTypeOf(request))) throw new MediaTypeUnsupportedError('This route takes application/json.');
   return limitBytes(payload, bodyBytesMax);
+}
+
+/** The content type without its parameters. */
+function mediaTypeOf(request: FastifyRequest): string {
+  return request.headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase() ?? '';
 }
 
 /** Passes bytes on and fails with `BodyTooLargeError` after `bytesMax` of them. */

@@ -34,7 +34,8 @@
  *   requestHash: hashRequest({ campaignId, body }) }, tx, async () => answer)`. The answer is stored as JSON and given to repeats; no key, no record.
  * - Event streams: `@Res() reply: FastifyReply`, `const stream = openEventStream(reply)`, `stream.send({ id, event, data })`, `stream.onClose(…)`.
  *   Throw before `openEventStream`, never after it.
- * - Large uploads: `@StreamedBody(['application/x-ndjson'], bytesMax)` and `@Body() body: Readable`; larger JSON: `@BodyBytesMax(bytes)`.
+ * - Large uploads: `@StreamedBody(['application/x-ndjson'], bytesMax)` and `@Body() body: Readable`; larger JSON: `@BodyBytesMax(bytes)`;
+ *   JSON from `navigator.sendBeacon`: `@JsonBodyAs('text/plain')`.
  * - Readiness: Postgres and the event log count by themselves; for other parts `healthRegistry.register({ name, check })`. Shutdown: `shutdownService.register({ stage, name, run })`.
  * - Tests: `const app = await createHttpApp(XModule, { name: 'test', config: BelfryConfig.load([httpConfig, telemetryConfig, …], {}) }); await app.init();
  *   await app.inject({ method: 'POST', url: '/v1/…', payload: { … } })`; `findDocumentFaults(buildDocument(app, facts))` must be empty.

@@ -6,7 +6,17 @@ export interface BelfryRouteConfig {
   readonly bodyBytesMax?: number;
   /** Content types whose body is handed over as a stream. */
   readonly streamedTypes?: readonly string[];
+  /** Content types whose body is read as JSON, besides application/json. */
+  readonly jsonTypes?: readonly JsonType[];
 }
+
+/**
+ * Content types under which a route may take JSON besides application/json. `text/plain` is what `navigator.sendBeacon` sends without
+ * a preflight, also while a page is being left.
+ */
+export const JSON_TYPES = ['text/plain'] as const;
+
+export type JsonType = (typeof JSON_TYPES)[number];
 
 /** Adds to a route's configuration; several decorators on one method add up. */
 function addRouteConfig(config: BelfryRouteConfig): MethodDecorator {
@@ -29,4 +39,9 @@ export function BodyBytesMax(bytes: number): MethodDecorator {
  */
 export function StreamedBody(types: readonly string[], bytesMax: number): MethodDecorator {
   return addRouteConfig({ streamedTypes: types, bodyBytesMax: bytesMax });
+}
+
+/** Reads the bodies of the given content types as JSON, too. Browsers send them without a preflight: only where the body itself is the proof. */
+export function JsonBodyAs(...types: readonly JsonType[]): MethodDecorator {
+  return addRouteConfig({ jsonTypes: types });
 }
