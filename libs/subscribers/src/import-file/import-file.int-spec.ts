@@ -236,7 +236,7 @@ describe('POST /v1/imports', () => {
   });
 
   it('stops a file of which too many lines are bad', { timeout: 60_000 }, async () => {
-    const { status, code } = await importCsv(`id,a\n${'bad\n'.repeat(IMPORT_REJECTIONS_MAX + 2)}`);
+    const { status, code } = await importCsv(`id,a\n${'bad\n'.repeat(IMPORT_REJECTIONS_MAX + 5_000)}`);
     expect({ status, code }).toEqual({ status: 422, code: 'import_stopped' });
   });
 

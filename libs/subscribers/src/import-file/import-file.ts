@@ -69,6 +69,8 @@ export class ImportFile {
       await this.refreshStatistics(writer.counts);
       await this.imports.close(environmentId, importId, null);
     } catch (error) {
+      // A batch that is still on its way ends first; when it was the one that failed, its error is this one.
+      await writer.settle().catch(() => undefined);
       await this.closeFailed(environmentId, importId, error);
       throw error;
     } finally {
@@ -140,22 +142,27 @@ interface Writing {
 async function writeLines(source: ImportSource, request: ImportRequest, { plan, writer, importId }: Writing): Promise<void> {
   const reader = new RecordReader(plan, request.options.blank);
   const counter = new CountedSource(source);
+  const report = () => request.onProgress?.({ phase: 'lines', bytes: counter.bytes, ...writer.counts });
   let lines = 0;
-  const flush = async (): Promise<void> => {
+  const send = async (): Promise<void> => {
     request.signal?.throwIfAborted();
-    await writer.flush();
-    request.onProgress?.({ phase: 'lines', bytes: counter.bytes, ...writer.counts });
-    const stop = reasonToStop(lines, writer);
-    if (stop !== undefined) throw new ImportStoppedError(stop, { import_id: importId });
+    await writer.send();
+    report();
+    const stop = reasonToStop(lines, writer.counts);
+    if (stop === undefined) return;
+    await writer.settle();
+    throw new ImportStoppedError(stop, { import_id: importId });
   };
   for await (const batch of bodyOf(counter, request.options)) {
     for (const record of batch) {
       lines += 1;
       takeLine(record, reader, writer);
-      if (writer.isFull || lines > IMPORT_LINES_MAX) await flush();
+      if (writer.isFull || lines > IMPORT_LINES_MAX) await send();
     }
   }
-  await flush();
+  await send();
+  await writer.settle();
+  report();
 }
 
 function takeLine(record: CsvRecord, reader: RecordReader, writer: ImportWriter): void {
@@ -165,9 +172,9 @@ function takeLine(record: CsvRecord, reader: RecordReader, writer: ImportWriter)
   else writer.reject(record.line, outcome.code, outcome.reason);
 }
 
-function reasonToStop(lines: number, writer: ImportWriter): string | undefined {
+function reasonToStop(lines: number, counts: ImportCounts): string | undefined {
   if (lines > IMPORT_LINES_MAX) return `The file has more than ${IMPORT_LINES_MAX} lines.`;
-  if (writer.rejectedSoFar > IMPORT_REJECTIONS_MAX) return `More than ${IMPORT_REJECTIONS_MAX} lines were rejected.`;
+  if (counts.rejected > IMPORT_REJECTIONS_MAX) return `More than ${IMPORT_REJECTIONS_MAX} lines were rejected.`;
   return undefined;
 }
 

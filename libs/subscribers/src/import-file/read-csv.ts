@@ -145,13 +145,12 @@ class CsvScanner {
     for (;;) {
       const field = buffer[at] === QUOTE ? this.scanQuotedField(buffer, from, at) : this.scanPlainField(buffer, at);
       if ('kind' in field) return field;
-      const fault = textFault(buffer.subarray(at, field.end));
-      if (fault !== undefined) return fault;
       fields.push(field.text);
       lines += field.lineFeeds;
       at = field.end + 1;
       if (buffer[field.end] === this.delimiter) continue;
-      return { kind: 'record', fields, next: buffer[field.end] === CARRIAGE_RETURN ? at + 1 : at, lines };
+      const next = buffer[field.end] === CARRIAGE_RETURN ? at + 1 : at;
+      return textFault(buffer.subarray(from, field.end)) ?? { kind: 'record', fields, next, lines };
     }
   }
 
