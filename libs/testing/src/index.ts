@@ -1,4 +1,5 @@
 export * from './fixed-clock.js';
+export * from './push-service/index.js';
 export * from './test-cluster.js';
 export * from './test-database.js';
 export * from './wait-for.js';
