@@ -50,7 +50,7 @@ function makeWire(text = 'hello', options: { target?: FakeDevice; keys?: typeof 
     TTL: 60,
     topic: TOPIC,
   });
-  return { method: 'POST', headers: { ...details.headers } as Wire['headers'], body: details.body as Buffer };
+  return { method: 'POST', headers: { ...details.headers }, body: details.body };
 }
 
 /** A genuine signature over claims that web-push refuses to sign. */

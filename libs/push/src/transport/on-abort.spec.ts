@@ -5,7 +5,7 @@ describe('onAbort', () => {
   it('calls each waiting callback once, with one listener on the signal', () => {
     const controller = new AbortController();
     const added = vi.spyOn(controller.signal, 'addEventListener');
-    const callbacks = Array.from({ length: 100 }, () => vi.fn());
+    const callbacks = Array.from({ length: 100 }, () => vi.fn<() => void>());
     for (const callback of callbacks) onAbort(controller.signal, callback);
     controller.abort();
     expect(added).toHaveBeenCalledTimes(1);
@@ -14,7 +14,7 @@ describe('onAbort', () => {
 
   it('forgets what no longer waits', () => {
     const controller = new AbortController();
-    const [kept, forgotten] = [vi.fn(), vi.fn()];
+    const [kept, forgotten] = [vi.fn<() => void>(), vi.fn<() => void>()];
     onAbort(controller.signal, kept);
     onAbort(controller.signal, forgotten)();
     controller.abort();

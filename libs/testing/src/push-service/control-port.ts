@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { z } from 'zod';
@@ -47,10 +47,7 @@ const HANDLERS: Readonly<Record<string, Handler>> = {
 /** Opens a plain HTTP port on 127.0.0.1 by which another process steers the service and reads what it got. */
 export async function startControlPort(service: FakePushService): Promise<ControlPort> {
   const server = createServer((request, response) => {
-    void handle(service, request).then(({ status, body }) => {
-      response.writeHead(status, { 'content-type': 'application/json' });
-      response.end(JSON.stringify(body));
-    });
+    void answer(service, { request, response });
   });
   await new Promise<void>((resolve) => {
     server.listen(0, '127.0.0.1', resolve);
@@ -64,6 +61,15 @@ export async function startControlPort(service: FakePushService): Promise<Contro
       });
     },
   };
+}
+
+async function answer(
+  service: FakePushService,
+  { request, response }: { request: IncomingMessage; response: ServerResponse },
+): Promise<void> {
+  const { status, body } = await handle(service, request);
+  response.writeHead(status, { 'content-type': 'application/json' });
+  response.end(JSON.stringify(body));
 }
 
 async function handle(service: FakePushService, request: IncomingMessage): Promise<{ status: number; body: unknown }> {
