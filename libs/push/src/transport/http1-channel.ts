@@ -10,7 +10,8 @@ export const DISCARDED_BYTES_MAX = 65_536;
 
 /**
  * The HTTP/1.1 connections of one origin, for push services that do not speak HTTP/2: kept alive, one request at a time on each, at most
- * `socketsMax`; further requests wait in the agent in the order in which they came.
+ * `socketsMax`; further requests wait in the agent in the order in which they came. A request on a kept connection that the peer closes in
+ * that moment fails with `connection_reset` and is not repeated here: it may have arrived.
  */
 export class Http1Channel implements OriginChannel {
   readonly #agent: ConnectorAgent;

@@ -2,6 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { waitFor } from '../wait-for.js';
 import { BULK_DEVICES_MAX, PAGE_MESSAGES_MAX } from './control-port.js';
 import type { FakePushServiceOptions } from './fake-push-service.js';
 import type {
@@ -84,6 +85,16 @@ export class FakePushServiceProcess {
 
   async violations(): Promise<PushViolation[]> {
     return this.#call('GET /violations');
+  }
+
+  /**
+   * Waits until so many messages were accepted since the start or the last reset.
+   * @throws Error when they do not come in time
+   */
+  async waitForMessages(count: number, { timeoutMs }: { timeoutMs?: number } = {}): Promise<ReceivedMessage[]> {
+    const what = `${count} push messages to be accepted`;
+    await waitFor(async () => (await this.counts()).accepted >= count, { what, timeoutMs });
+    return this.received();
   }
 
   async reset(): Promise<void> {
