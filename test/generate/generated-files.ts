@@ -9,6 +9,7 @@ import * as eventLog from '#event-log';
 import * as http from '#http';
 import * as identity from '#identity';
 import * as inbox from '#inbox';
+import * as push from '#push';
 import * as segments from '#segments';
 import * as subscribers from '#subscribers';
 import * as telemetry from '#telemetry';
@@ -29,6 +30,7 @@ const LIBS: readonly Readonly<Record<string, unknown>>[] = [
   segments,
   campaigns,
   inbox,
+  push,
 ];
 
 const TOPIC_TABLE_START = '<!-- topics: generated -->';

@@ -5,6 +5,7 @@ import { EventLogModule, eventLogConfig } from '#event-log';
 import { httpConfig } from '#http';
 import { IdentityApiModule, identityConfig } from '#identity';
 import { InboxApiModule, inboxConfig } from '#inbox';
+import { PushApiModule, pushConfig } from '#push';
 import { SegmentsApiModule } from '#segments';
 import { SubscribersApiModule } from '#subscribers';
 import { telemetryConfig } from '#telemetry';
@@ -20,6 +21,7 @@ import { TenancyApiModule, TenancyModule, tenancyConfig } from '#tenancy';
     SegmentsApiModule,
     CampaignsApiModule,
     InboxApiModule,
+    PushApiModule,
   ],
 })
 export class GatewayModule {
@@ -32,6 +34,7 @@ export class GatewayModule {
     identityConfig,
     campaignsConfig,
     inboxConfig,
+    pushConfig,
   ];
 
   static forRoot(): DynamicModule {

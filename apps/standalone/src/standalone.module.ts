@@ -5,6 +5,7 @@ import { EventLogModule, eventLogConfig } from '#event-log';
 import { httpConfig } from '#http';
 import { IdentityApiModule, identityConfig } from '#identity';
 import { InboxApiModule, InboxDeliveryModule, inboxConfig } from '#inbox';
+import { PushApiModule, PushDeliveryModule, pushConfig } from '#push';
 import { SegmentsApiModule } from '#segments';
 import { SubscribersApiModule } from '#subscribers';
 import { telemetryConfig } from '#telemetry';
@@ -22,6 +23,8 @@ import { TenancyApiModule, TenancyModule, tenancyConfig } from '#tenancy';
     CampaignsSegmenterModule,
     InboxApiModule,
     InboxDeliveryModule,
+    PushApiModule,
+    PushDeliveryModule,
   ],
 })
 export class StandaloneModule {
@@ -34,6 +37,7 @@ export class StandaloneModule {
     identityConfig,
     campaignsConfig,
     inboxConfig,
+    pushConfig,
   ];
 
   /** @param databaseUrl of the embedded Postgres, or DATABASE_URL */

@@ -64,13 +64,6 @@ describe('POST /v1/campaigns', () => {
     });
   });
 
-  it('refuses a channel that this version does not deliver', async () => {
-    expect(await create({ channels: ['inbox', 'push'] })).toMatchObject({
-      status: 422,
-      body: { code: 'channel_not_deliverable', errors: [{ pointer: '/channels/1' }] },
-    });
-  });
-
   it('refuses what does not fit, naming the place', async () => {
     const cases = [
       [{ colour: 'red' }, '/colour'],

@@ -46,27 +46,6 @@ export class RunStateConflictError extends BelfryError {
   }
 }
 
-/** A channel that exists but that this version does not deliver. */
-export class ChannelNotDeliverableError extends BelfryError {
-  static override readonly facts: ErrorFacts = {
-    code: 'channel_not_deliverable',
-    httpStatus: 422,
-    disposition: 'dead-letter',
-    title: 'This version does not deliver the channel',
-    hint: 'Use the channels named in the detail.',
-  };
-
-  constructor(refused: readonly { readonly index: number; readonly channel: string }[], deliverable: readonly string[]) {
-    super(`This version delivers: ${deliverable.join(', ')}.`, {
-      faults: refused.map(({ index, channel }) => ({
-        pointer: `/channels/${index}`,
-        code: 'channel_not_deliverable',
-        message: `The channel "${channel}" is not delivered.`,
-      })),
-    });
-  }
-}
-
 /** The audience names a segment that this environment does not have, or not any more. */
 export class AudienceSegmentNotFoundError extends BelfryError {
   static override readonly facts: ErrorFacts = {
@@ -104,7 +83,6 @@ export const CAMPAIGNS_ERRORS = [
   CampaignNotFoundError,
   RunNotFoundError,
   RunStateConflictError,
-  ChannelNotDeliverableError,
   AudienceSegmentNotFoundError,
   DeliveryReportMismatchError,
 ] as const;

@@ -1,23 +1,30 @@
 import { z } from 'zod';
-import { inboxDeliveryRequestedUrgentV1, inboxDeliveryRequestedV1, type DeliveryRequested, type TopicContract } from '#contracts';
-import { ChannelNotDeliverableError } from './campaigns.errors.js';
+import {
+  inboxDeliveryRequestedUrgentV1,
+  inboxDeliveryRequestedV1,
+  pushDeliveryRequestedUrgentV1,
+  pushDeliveryRequestedV1,
+  type DeliveryRequested,
+  type TopicContract,
+} from '#contracts';
 
-/** Every channel that the topics and tables know. */
+/** Every channel that messages go to. */
 export const CHANNELS = ['inbox', 'push'] as const;
 
 export type Channel = (typeof CHANNELS)[number];
 
 /** How a channel is asked to deliver. */
-export interface DeliverableChannel {
+export interface ChannelTopics {
   /** Batches of a run. */
   readonly requested: TopicContract<DeliveryRequested>;
   /** Single messages; they never wait behind a run. */
   readonly requestedUrgent: TopicContract<DeliveryRequested>;
 }
 
-/** The channels that this build delivers. A channel that is missing here is refused with `channel_not_deliverable`. */
-export const DELIVERABLE_CHANNELS: Readonly<Partial<Record<Channel, DeliverableChannel>>> = {
+/** Where the requests of each channel go. */
+export const CHANNEL_TOPICS: Readonly<Record<Channel, ChannelTopics>> = {
   inbox: { requested: inboxDeliveryRequestedV1, requestedUrgent: inboxDeliveryRequestedUrgentV1 },
+  push: { requested: pushDeliveryRequestedV1, requestedUrgent: pushDeliveryRequestedUrgentV1 },
 };
 
 /** The channels of a campaign or message as the API takes them. */
@@ -27,11 +34,3 @@ export const channelsSchema = z
   .refine((channels) => new Set(channels).size === channels.length, { error: 'must not repeat a channel' })
   .default(['inbox'])
   .describe('Where the message goes');
-
-/** @throws ChannelNotDeliverableError when this version does not deliver one of the channels */
-export function assertDeliverable(channels: readonly Channel[]): void {
-  const refused = channels
-    .map((channel, index) => ({ channel, index }))
-    .filter(({ channel }) => DELIVERABLE_CHANNELS[channel] === undefined);
-  if (refused.length > 0) throw new ChannelNotDeliverableError(refused, Object.keys(DELIVERABLE_CHANNELS));
-}

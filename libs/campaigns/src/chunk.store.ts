@@ -201,7 +201,8 @@ function compileAudience({ rule, triggeredAt }: AudienceRule, firstParameter: nu
 
 /**
  * $1 environment, $2 < id <= $3, $4 people at most, $5 channels, $6 run, $7 chunk, $8 outcome, $9 now, then the rule's values.
- * Reads the index range once; one person more than allowed tells that the chunk must be cut.
+ * Reads the index range once; one person more than allowed tells that the chunk must be cut. Devices are bound by the chunk's range, so
+ * that no plan reads those of everybody.
  */
 function fanOutText(predicate: string): string {
   return `
@@ -215,7 +216,10 @@ function fanOutText(predicate: string): string {
     ), cut_after AS (
       SELECT id FROM cut WHERE (SELECT count(*) FROM candidate) > $4::integer
     ), decided AS (
-      SELECT channel.name AS channel, candidate.id, CASE WHEN candidate.is_unsubscribed THEN 'unsubscribed' END AS skip_reason
+      SELECT channel.name AS channel, candidate.id, CASE WHEN candidate.is_unsubscribed THEN 'unsubscribed'
+        WHEN channel.name = 'push' AND NOT EXISTS (SELECT FROM push.reachable WHERE reachable.environment_id = $1
+          AND reachable.subscriber_id = candidate.id AND reachable.subscriber_id > $2 AND reachable.subscriber_id <= $3)
+          THEN 'no_device' END AS skip_reason
       FROM candidate CROSS JOIN unnest($5::text[]) AS channel (name)
       WHERE candidate.id <= coalesce((SELECT id FROM cut_after), $3)
     ), skip AS (

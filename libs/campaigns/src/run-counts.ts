@@ -15,6 +15,19 @@ export interface ChannelTally {
   readonly pending: number;
 }
 
+/** Deliveries of a run on push by outcome: a person counts once per device here. */
+export interface DeviceCounts {
+  readonly targeted: number;
+  /** The push service took the message. */
+  readonly accepted: number;
+  /** The subscription was dead, or removed meanwhile. */
+  readonly gone: number;
+  readonly failed: number;
+  readonly expired: number;
+  readonly cancelled: number;
+  readonly pending: number;
+}
+
 /** The counts of a run by channel. */
 export type RunCounts = Readonly<Partial<Record<Channel, ChannelTally>>>;
 
@@ -57,6 +70,17 @@ export const EMPTY_TALLY: ChannelTally = Object.freeze({
   pending: 0,
 });
 
+/** The counts of a run whose deliveries were not accepted yet. */
+export const EMPTY_DEVICE_COUNTS: DeviceCounts = Object.freeze({
+  targeted: 0,
+  accepted: 0,
+  gone: 0,
+  failed: 0,
+  expired: 0,
+  cancelled: 0,
+  pending: 0,
+});
+
 /** Zero counts for the given channels: a run without recipients. */
 export function emptyCounts(channels: readonly Channel[]): RunCounts {
   return Object.fromEntries(channels.map((channel) => [channel, EMPTY_TALLY]));
@@ -82,6 +106,12 @@ export function totalCounts(counts: RunCounts): ChannelTally {
     (sum, tally) => (tally === undefined ? sum : addTallies(sum, tally)),
     EMPTY_TALLY,
   );
+}
+
+/** The sum of two counts, channel by channel. */
+export function addCounts(left: RunCounts, right: RunCounts): RunCounts {
+  const channels = CHANNELS.filter((channel) => left[channel] !== undefined || right[channel] !== undefined);
+  return Object.fromEntries(channels.map((channel) => [channel, addTallies(left[channel] ?? EMPTY_TALLY, right[channel] ?? EMPTY_TALLY)]));
 }
 
 /** The sum over reasons. */

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { Database, type Sql, type Statement, type Transaction } from '#database';
 import type { Rule } from '#segments';
 import type { Channel } from './channels.js';
-import type { ReasonCounts, RunCounts, RunTally } from './run-counts.js';
+import type { DeviceCounts, ReasonCounts, RunCounts, RunTally } from './run-counts.js';
 import { RATE_WINDOW_SECONDS } from './run-counts.js';
 import type { RunState } from './run-state.js';
 import type { Run, RunKey } from './run.js';
@@ -153,6 +153,17 @@ export class RunStore {
         WHERE ${IS_SETTLED} ORDER BY run.id LIMIT $1`,
       values: [limit],
     });
+  }
+
+  /** Deliveries by device of the given runs, from the view that push publishes. Runs without any are left out. */
+  async readDeviceCounts(environmentId: string, runIds: readonly string[], tx: Sql = this.database): Promise<Map<string, DeviceCounts>> {
+    const rows = await tx.query<DeviceCounts & { runId: string }>({
+      name: 'campaigns.read-device-counts',
+      text: `SELECT run_id AS "runId", targeted, accepted, gone, failed, expired, cancelled, pending FROM push.run_device_count
+        WHERE environment_id = $1 AND run_id = ANY ($2::uuid[])`,
+      values: [environmentId, runIds],
+    });
+    return new Map(rows.map(({ runId, ...counts }) => [runId, counts]));
   }
 
   /** What the chunks of the given runs say, read in one snapshot. Runs without chunks are left out. */

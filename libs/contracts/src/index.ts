@@ -11,3 +11,4 @@ export * from './topics/delivery-requested.js';
 export * from './topics/inbox-delivery-requested.v1.js';
 export * from './topics/inbox-message-changed.v1.js';
 export * from './topics/inbox-message-delivered.v1.js';
+export * from './topics/push-delivery-requested.v1.js';

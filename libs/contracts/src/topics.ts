@@ -4,6 +4,7 @@ import { campaignRunTriggeredV1 } from './topics/campaign-run-triggered.v1.js';
 import { inboxDeliveryRequestedUrgentV1, inboxDeliveryRequestedV1 } from './topics/inbox-delivery-requested.v1.js';
 import { inboxMessageChangedV1 } from './topics/inbox-message-changed.v1.js';
 import { inboxMessageDeliveredV1 } from './topics/inbox-message-delivered.v1.js';
+import { pushDeliveryRequestedUrgentV1, pushDeliveryRequestedV1 } from './topics/push-delivery-requested.v1.js';
 import type { TopicContract } from './topic-contract.js';
 
 /** Every topic of the pipeline, in the order in which a campaign passes them. Created and verified at start. */
@@ -12,6 +13,8 @@ export const TOPICS: readonly TopicContract<never>[] = [
   campaignChunkPlannedV1,
   inboxDeliveryRequestedV1,
   inboxDeliveryRequestedUrgentV1,
+  pushDeliveryRequestedV1,
+  pushDeliveryRequestedUrgentV1,
   campaignDeliverySettledV1,
   inboxMessageDeliveredV1,
   inboxMessageChangedV1,

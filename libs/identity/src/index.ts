@@ -1,4 +1,5 @@
 export { BrowserFacing } from './browser-origins/browser-facing.js';
+export { admitOrigin } from './browser-origins/browser-origins.js';
 export * from './identity.config.js';
 export * from './identity.errors.js';
 export * from './identity.module.js';

@@ -27,6 +27,7 @@ export const ATTRIBUTE = {
   outcome: 'belfry.outcome',
   reason: 'belfry.reason',
   lane: 'belfry.lane',
+  vendor: 'belfry.push.vendor',
 } as const;
 
 /** What a metric is: counters only grow, histograms hold durations and sizes, gauges are read at each collection. */
@@ -104,6 +105,12 @@ export const METRIC = {
     unit: 's',
     description: 'From the request of a batch of deliveries to its settlement, by channel.',
     bucketBounds: DURATION_BUCKETS_SECONDS,
+  },
+  pushAttempts: {
+    name: 'belfry.push.attempts',
+    kind: 'counter',
+    unit: '{attempt}',
+    description: 'Messages handed to push services, by vendor and outcome class; transient ones are tried again.',
   },
   eventStreams: { name: 'belfry.event_streams', kind: 'gauge', unit: '{connection}', description: 'Open server-sent event streams.' },
   eventStreamsCut: {

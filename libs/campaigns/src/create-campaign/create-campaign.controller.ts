@@ -3,7 +3,7 @@ import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import { ContentTemplateInvalidError } from '#content';
 import { IdempotencyKey, IdempotencyKeyInvalidError, IdempotencyKeyReusedError, Returns, Throws } from '#http';
 import { CurrentEnvironment, RequireScope, type EnvironmentContext } from '#tenancy';
-import { AudienceSegmentNotFoundError, ChannelNotDeliverableError } from '../campaigns.errors.js';
+import { AudienceSegmentNotFoundError } from '../campaigns.errors.js';
 import { campaignResourceSchema, type CampaignResource } from '../read-campaigns/campaign-resource.js';
 import { CreateCampaign, createCampaignSchema, type CreateCampaignInput } from './create-campaign.js';
 
@@ -17,13 +17,7 @@ export class CreateCampaignController {
   @ApiOperation({ summary: 'Create a campaign' })
   @RequireScope('campaigns:write')
   @Returns(201, campaignResourceSchema, 'The campaign; nothing is sent before it is triggered.')
-  @Throws(
-    ChannelNotDeliverableError,
-    AudienceSegmentNotFoundError,
-    ContentTemplateInvalidError,
-    IdempotencyKeyInvalidError,
-    IdempotencyKeyReusedError,
-  )
+  @Throws(AudienceSegmentNotFoundError, ContentTemplateInvalidError, IdempotencyKeyInvalidError, IdempotencyKeyReusedError)
   create(
     @CurrentEnvironment() environment: EnvironmentContext,
     @Body({ schema: createCampaignSchema }) body: CreateCampaignInput,

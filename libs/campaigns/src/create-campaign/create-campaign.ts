@@ -6,7 +6,7 @@ import { Database } from '#database';
 import { Idempotency, hashRequest, textSchema } from '#http';
 import { audienceSchema, parseAudience } from '../audience.js';
 import { CampaignStore } from '../campaign.store.js';
-import { assertDeliverable, channelsSchema } from '../channels.js';
+import { channelsSchema } from '../channels.js';
 import { presentCampaign, type CampaignResource } from '../read-campaigns/campaign-resource.js';
 import { ResolveAudience } from '../resolve-audience.js';
 import { TTL_SECONDS_DEFAULT, ttlSecondsSchema } from '../ttl.js';
@@ -39,10 +39,9 @@ export class CreateCampaign {
   ) {}
 
   /**
-   * @throws ChannelNotDeliverableError, AudienceSegmentNotFoundError, ContentTemplateInvalidError, IdempotencyKeyReusedError
+   * @throws AudienceSegmentNotFoundError, ContentTemplateInvalidError, IdempotencyKeyReusedError
    */
   async create(environmentId: string, input: CreateCampaignInput, key: string | undefined): Promise<CampaignResource> {
-    assertDeliverable(input.channels);
     const call = { environmentId, route: 'POST /v1/campaigns', key, requestHash: hashRequest(input) };
     return this.database.transaction((tx) =>
       this.idempotency.run(call, tx, async () => {

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { campaignChunkPlannedV1, Clock, type CampaignChunkPlanned } from '#contracts';
 import { Database, type Transaction } from '#database';
 import { Outbox } from '#event-log';
-import { DELIVERABLE_CHANNELS } from '../channels.js';
+import { CHANNEL_TOPICS } from '../channels.js';
 import { ChunkStore, type ChunkKey, type FanOutOutcome, type LockedChunk, type OpenBatch } from '../chunk.store.js';
 import { CloseRuns } from '../close-runs.js';
 
@@ -74,9 +74,6 @@ export class FanOutChunk {
   ): Promise<number> {
     let requested = 0;
     for (const { channel, recipientIds } of work.batches) {
-      const deliverable = DELIVERABLE_CHANNELS[channel];
-      if (deliverable === undefined)
-        throw new Error(`A run was triggered on the channel "${channel}", which this version does not deliver.`);
       const request = {
         environment_id: event.environment_id,
         chunk: { run_id: event.run_id, chunk_no: event.chunk_no },
@@ -85,7 +82,7 @@ export class FanOutChunk {
         expires_at: work.chunk.expiresAt.toISOString(),
         recipient_ids: [...recipientIds],
       };
-      await this.outbox.append(deliverable.requested, [request], tx);
+      await this.outbox.append(CHANNEL_TOPICS[channel].requested, [request], tx);
       requested += recipientIds.length;
     }
     return requested;

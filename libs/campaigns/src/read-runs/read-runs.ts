@@ -45,6 +45,8 @@ export class ReadRuns {
     const now = this.clock.now();
     const open = runs.filter((run) => !isTerminal(run.state)).map((run) => run.id);
     const tallies = open.length === 0 ? undefined : await this.runs.readTallies(environmentId, open, now);
-    return runs.map((run) => presentRun(run, tallies?.get(run.id), now));
+    const pushed = runs.filter((run) => run.channels.includes('push')).map((run) => run.id);
+    const devices = pushed.length === 0 ? undefined : await this.runs.readDeviceCounts(environmentId, pushed);
+    return runs.map((run) => presentRun(run, { tally: tallies?.get(run.id), devices: devices?.get(run.id) }, now));
   }
 }

@@ -2,12 +2,14 @@ import { z } from 'zod';
 import { encodeId } from '#contracts';
 import { CHANNELS } from '../channels.js';
 import {
+  EMPTY_DEVICE_COUNTS,
   emptyCounts,
   liveCounts,
   measureProgress,
   sumReasons,
   totalCounts,
   type ChannelTally,
+  type DeviceCounts,
   type RunCounts,
   type RunTally,
 } from '../run-counts.js';
@@ -33,6 +35,18 @@ export const countsResourceSchema = z
   })
   .meta({ id: 'RunCounts' });
 
+const deviceCountsResourceSchema = z
+  .object({
+    targeted: count.describe('accepted + gone + failed + expired + cancelled + pending'),
+    accepted: count.describe('Taken by the push service; it is no proof that the device showed it'),
+    gone: count.describe('The subscription was over'),
+    failed: count,
+    expired: count,
+    cancelled: count,
+    pending: count,
+  })
+  .meta({ id: 'RunDeviceCounts' });
+
 /** A run as the API shows it. */
 export const runResourceSchema = z
   .object({
@@ -42,6 +56,10 @@ export const runResourceSchema = z
     channels: z.array(z.enum(CHANNELS)),
     counts: countsResourceSchema.describe('Deliveries over all channels; a person counts once per channel'),
     counts_by_channel: z.partialRecord(z.enum(CHANNELS), countsResourceSchema),
+    push: z
+      .object({ devices: deviceCountsResourceSchema.describe('A person counts once per device') })
+      .nullable()
+      .describe('Null when the run does not go to push'),
     planned_recipients: count.nullable().describe('Who matched when the run was planned; null before'),
     chunks: z.object({ planned: count, fanned_out: count, settled: count }).nullable().describe('Null before planning and after the end'),
     progress: z.number().min(0).max(1),
@@ -57,8 +75,16 @@ export const runResourceSchema = z
 
 export type RunResource = z.infer<typeof runResourceSchema>;
 
-/** Shows a run. `tally` is what its chunks say now; a run that is over shows the counts that were frozen at its end. */
-export function presentRun(run: Run, tally: RunTally | undefined, now: Date): RunResource {
+/** What the tables say of a run beside its row. */
+export interface RunFigures {
+  /** What its chunks say now; a run that is over shows the counts that were frozen at its end. */
+  readonly tally?: RunTally;
+  /** Absent until the first delivery was accepted. */
+  readonly devices?: DeviceCounts;
+}
+
+/** Shows a run. */
+export function presentRun(run: Run, { tally, devices }: RunFigures, now: Date): RunResource {
   const counts = countsOf(run, tally);
   const total = totalCounts(counts);
   const progress = measureProgress(run, total, { outcomes: tally?.recentOutcomes ?? 0, now });
@@ -70,6 +96,7 @@ export function presentRun(run: Run, tally: RunTally | undefined, now: Date): Ru
     channels: [...run.channels],
     counts: presentCounts(total),
     counts_by_channel: Object.fromEntries(Object.entries(counts).map(([channel, channelTally]) => [channel, presentCounts(channelTally)])),
+    push: run.channels.includes('push') ? { devices: { ...(devices ?? EMPTY_DEVICE_COUNTS) } } : null,
     planned_recipients: run.plannedRecipients,
     chunks: chunks === undefined ? null : { planned: chunks.planned, fanned_out: chunks.fannedOut, settled: chunks.settled },
     progress: progress.progress,

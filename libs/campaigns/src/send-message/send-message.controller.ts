@@ -4,7 +4,6 @@ import { ContentRenderError, ContentTemplateInvalidError } from '#content';
 import { IdempotencyKey, IdempotencyKeyInvalidError, IdempotencyKeyReusedError, Returns, Throws } from '#http';
 import { SubscriberNotFoundError } from '#subscribers';
 import { CurrentEnvironment, RequireScope, type EnvironmentContext } from '#tenancy';
-import { ChannelNotDeliverableError } from '../campaigns.errors.js';
 import { acceptedMessageSchema, SendMessage, sendMessageSchema, type AcceptedMessage, type SendMessageInput } from './send-message.js';
 
 /** Sends single messages. */
@@ -17,14 +16,7 @@ export class SendMessageController {
   @ApiOperation({ summary: 'Send a message to one subscriber' })
   @RequireScope('messages:write')
   @Returns(202, acceptedMessageSchema, 'The message was accepted and is durable.')
-  @Throws(
-    SubscriberNotFoundError,
-    ChannelNotDeliverableError,
-    ContentTemplateInvalidError,
-    ContentRenderError,
-    IdempotencyKeyInvalidError,
-    IdempotencyKeyReusedError,
-  )
+  @Throws(SubscriberNotFoundError, ContentTemplateInvalidError, ContentRenderError, IdempotencyKeyInvalidError, IdempotencyKeyReusedError)
   send(
     @CurrentEnvironment() environment: EnvironmentContext,
     @Body({ schema: sendMessageSchema }) body: SendMessageInput,

@@ -1,10 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { decodeMessageId, inboxDeliveryRequestedUrgentV1 } from '#contracts';
+import { decodeMessageId, inboxDeliveryRequestedUrgentV1, pushDeliveryRequestedUrgentV1 } from '#contracts';
 import { ContentRenderError, ContentTemplateInvalidError } from '#content';
 import { IdempotencyKeyReusedError } from '#http';
 import { SubscriberNotFoundError } from '#subscribers';
 import { createTestDatabase, FixedClock, type TestDatabase } from '#testing';
-import { ChannelNotDeliverableError } from '../campaigns.errors.js';
 import { Pipeline } from '../testing/pipeline.js';
 import { sendMessageSchema, type SendMessageInput } from './send-message.js';
 
@@ -42,6 +41,13 @@ describe('SendMessage', () => {
     ]);
   });
 
+  it('requests the same delivery on each of its channels', async () => {
+    await pipeline.sendMessage.send(pipeline.environmentId, message({ channels: ['inbox', 'push'] }), undefined);
+    const [inbox, push] = pipeline.records;
+    expect([inbox?.topic, push?.topic]).toEqual([inboxDeliveryRequestedUrgentV1.topic, pushDeliveryRequestedUrgentV1.topic]);
+    expect(push?.event).toEqual(inbox?.event);
+  });
+
   it('reaches people who unsubscribed from campaigns, because the application addresses them on purpose', async () => {
     await pipeline.sendMessage.send(pipeline.environmentId, message({ subscriber_id: 'sub-10' }), undefined);
     expect(pipeline.records).toHaveLength(1);
@@ -55,7 +61,7 @@ describe('SendMessage', () => {
     await expect(other).rejects.toBeInstanceOf(IdempotencyKeyReusedError);
   });
 
-  it('stores and sends nothing for an unknown subscriber, a broken or unrenderable template, or an undeliverable channel', async () => {
+  it('stores and sends nothing for an unknown subscriber, or a broken or unrenderable template', async () => {
     const refusals = [
       [message({ subscriber_id: 'nobody' }), SubscriberNotFoundError],
       [message({ title: '{{ subscriber.name' }), ContentTemplateInvalidError],
@@ -97,18 +103,5 @@ describe('SendMessage', () => {
     await pipeline.sendMessage.send(pipeline.environmentId, message({}), undefined);
     transaction.mockRestore();
     expect(statements).toHaveLength(2);
-  });
-});
-
-describe('channels of a message', () => {
-  it('are refused with a clear code while this version does not deliver them', async () => {
-    const test = await createTestDatabase();
-    try {
-      const pipeline = new Pipeline(test.database, new FixedClock());
-      const input = message({ channels: ['push'] });
-      await expect(pipeline.sendMessage.send(pipeline.environmentId, input, undefined)).rejects.toBeInstanceOf(ChannelNotDeliverableError);
-    } finally {
-      await test.close();
-    }
   });
 });

@@ -7,7 +7,7 @@ import { Outbox } from '#event-log';
 import { hashRequest, Idempotency } from '#http';
 import { externalIdSchema, SubscriberNotFoundError } from '#subscribers';
 import { CampaignStore } from '../campaign.store.js';
-import { assertDeliverable, channelsSchema, DELIVERABLE_CHANNELS } from '../channels.js';
+import { CHANNEL_TOPICS, channelsSchema } from '../channels.js';
 import { expiresAfter, TTL_SECONDS_DEFAULT, ttlSecondsSchema } from '../ttl.js';
 
 /** Body of `POST /v1/messages`. */
@@ -44,11 +44,10 @@ export class SendMessage {
   ) {}
 
   /**
-   * @throws SubscriberNotFoundError, ChannelNotDeliverableError, ContentTemplateInvalidError, IdempotencyKeyReusedError, and
+   * @throws SubscriberNotFoundError, ContentTemplateInvalidError, IdempotencyKeyReusedError, and
    * ContentRenderError when the content cannot be rendered for this subscriber
    */
   async send(environmentId: string, input: SendMessageInput, key: string | undefined): Promise<AcceptedMessage> {
-    assertDeliverable(input.channels);
     const call = { environmentId, route: 'POST /v1/messages', key, requestHash: hashRequest(input) };
     return this.database.transaction((tx) => this.idempotency.run(call, tx, () => this.accept(environmentId, input, tx)));
   }
@@ -70,10 +69,7 @@ export class SendMessage {
       expires_at: expiresAt.toISOString(),
       recipient_ids: [recipient.subscriberId],
     };
-    for (const channel of input.channels) {
-      const deliverable = DELIVERABLE_CHANNELS[channel];
-      if (deliverable !== undefined) await this.outbox.append(deliverable.requestedUrgent, [request], tx);
-    }
+    for (const channel of input.channels) await this.outbox.append(CHANNEL_TOPICS[channel].requestedUrgent, [request], tx);
     return { id: encodeMessageId(messageKey, recipient.subscriberId) };
   }
 }

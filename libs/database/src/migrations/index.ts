@@ -7,6 +7,7 @@ import { ContentContents1795300000400 } from './1795300000400-content-contents.j
 import { SegmentsSegments1795300000500 } from './1795300000500-segments-segments.js';
 import { CampaignsRuns1795300000600 } from './1795300000600-campaigns-runs.js';
 import { InboxMessages1795300000700 } from './1795300000700-inbox-messages.js';
+import { PushDevices1795300000800 } from './1795300000800-push-devices.js';
 
 /** The one linear history of the schema, oldest first. */
 export const MIGRATIONS = [
@@ -19,4 +20,5 @@ export const MIGRATIONS = [
   SegmentsSegments1795300000500,
   CampaignsRuns1795300000600,
   InboxMessages1795300000700,
+  PushDevices1795300000800,
 ];

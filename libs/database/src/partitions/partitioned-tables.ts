@@ -39,4 +39,13 @@ export const PARTITIONED_TABLES: readonly PartitionedTable[] = [
     retentionDays: 90,
     owner: 'inbox',
   },
+  {
+    parent: 'push.delivery',
+    key: { column: 'message_key', type: 'uuidv7' },
+    interval: 'week',
+    ahead: 4,
+    // Longer than a message may wait for its delivery (90 days), so that a run that was paused for long finds its deliveries.
+    retentionDays: 120,
+    owner: 'push',
+  },
 ];

@@ -1,7 +1,7 @@
 import { createPublicKey, verify } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { generateVapidKeyPair } from './vapid-key-pair.js';
-import { VAPID_TOKEN_LIFE_SECONDS, VapidSigner } from './vapid-signer.js';
+import { VAPID_TOKEN_FRESH_MS, VAPID_TOKEN_LIFE_SECONDS, VapidSigner } from './vapid-signer.js';
 
 const NOW_MS = Date.UTC(2026, 10, 22);
 const pair = { id: 'key-1', ...generateVapidKeyPair() };
@@ -38,10 +38,21 @@ describe('vapid-signer', () => {
     expect(signer.authorizationFor(pair, 'https://other.example', NOW_MS)).not.toBe(first);
   });
 
-  it('signs anew after a refusal', () => {
+  it('signs anew after a refusal, once for all requests that carried the refused token', () => {
     const signer = new VapidSigner('mailto:ops@example.com');
-    const first = signer.authorizationFor(pair, 'https://push.example', NOW_MS);
-    signer.forget(pair.id, 'https://push.example');
-    expect(signer.authorizationFor(pair, 'https://push.example', NOW_MS)).not.toBe(first);
+    const origin = 'https://push.example';
+    const refused = { origin, authorization: signer.authorizationFor(pair, origin, NOW_MS) };
+    const later = NOW_MS + VAPID_TOKEN_FRESH_MS;
+    const renewed = signer.renew(pair, refused, later);
+    expect(renewed).not.toBe(refused.authorization);
+    expect(signer.renew(pair, refused, later)).toBe(renewed);
+    expect(signer.authorizationFor(pair, origin, later)).toBe(renewed);
+  });
+
+  it('does not sign anew when a token is refused that was just signed', () => {
+    const signer = new VapidSigner('mailto:ops@example.com');
+    const origin = 'https://push.example';
+    const refused = { origin, authorization: signer.authorizationFor(pair, origin, NOW_MS) };
+    expect(signer.renew(pair, refused, NOW_MS + VAPID_TOKEN_FRESH_MS - 1)).toBeUndefined();
   });
 });

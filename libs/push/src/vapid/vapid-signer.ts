@@ -15,11 +15,17 @@ export const VAPID_TOKEN_LIFE_SECONDS = 12 * 3_600;
 /** Cached tokens: one per key and push service origin; WNS has many origins. */
 export const VAPID_TOKENS_MAX = 10_000;
 
+/** Parsed private keys kept in memory: one per environment. */
+const VAPID_KEYS_MAX = 10_000;
+
+/** A refused token that is younger was not refused for its age: another signature would be refused alike. */
+export const VAPID_TOKEN_FRESH_MS = 60_000;
+
 const JWT_HEADER = Buffer.from('{"typ":"JWT","alg":"ES256"}').toString('base64url');
 
 interface CachedToken {
   readonly authorization: string;
-  readonly renewAtMs: number;
+  readonly signedAtMs: number;
 }
 
 /**
@@ -40,17 +46,26 @@ export class VapidSigner {
   authorizationFor(pair: VapidKeyPair, origin: string, nowMs: number): string {
     const cacheKey = `${pair.id} ${origin}`;
     const cached = this.tokens.get(cacheKey);
-    if (cached !== undefined && nowMs < cached.renewAtMs) return cached.authorization;
+    if (cached !== undefined && nowMs < cached.signedAtMs + (VAPID_TOKEN_LIFE_SECONDS / 2) * 1_000) return cached.authorization;
     const authorization = this.signToken(pair, origin, nowMs);
     this.tokens.delete(cacheKey);
-    if (this.tokens.size >= VAPID_TOKENS_MAX) this.tokens.delete(this.tokens.keys().next().value as string);
-    this.tokens.set(cacheKey, { authorization, renewAtMs: nowMs + (VAPID_TOKEN_LIFE_SECONDS / 2) * 1_000 });
+    makeRoom(this.tokens, VAPID_TOKENS_MAX);
+    this.tokens.set(cacheKey, { authorization, signedAtMs: nowMs });
     return authorization;
   }
 
-  /** Forgets the token of an origin after the push service refused it, so that the next request carries a new one. */
-  forget(keyId: string, origin: string): void {
-    this.tokens.delete(`${keyId} ${origin}`);
+  /**
+   * Another header after a push service refused one: the newer one if there is one already, else a new one. `undefined` when the
+   * refused one was just signed: then the fault is not in the token.
+   */
+  renew(pair: VapidKeyPair, refused: { origin: string; authorization: string }, nowMs: number): string | undefined {
+    const cacheKey = `${pair.id} ${refused.origin}`;
+    const cached = this.tokens.get(cacheKey);
+    if (cached !== undefined && cached.authorization === refused.authorization) {
+      if (nowMs < cached.signedAtMs + VAPID_TOKEN_FRESH_MS) return undefined;
+      this.tokens.delete(cacheKey);
+    }
+    return this.authorizationFor(pair, refused.origin, nowMs);
   }
 
   private signToken(pair: VapidKeyPair, origin: string, nowMs: number): string {
@@ -64,7 +79,15 @@ export class VapidSigner {
     const known = this.keys.get(pair.id);
     if (known !== undefined) return known;
     const key = createPrivateKey({ key: pair.privateKeyDer, format: 'der', type: 'pkcs8' });
+    makeRoom(this.keys, VAPID_KEYS_MAX);
     this.keys.set(pair.id, key);
     return key;
   }
+}
+
+/** Drops the oldest entry of a full map. */
+function makeRoom(map: Map<string, unknown>, entriesMax: number): void {
+  if (map.size < entriesMax) return;
+  const oldest = map.keys().next();
+  if (oldest.done !== true) map.delete(oldest.value);
 }

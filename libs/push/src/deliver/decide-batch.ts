@@ -1,0 +1,25 @@
+/** The state of the run and of this batch at the moment its row was locked. */
+export interface DeliveryGate {
+  readonly runState: string;
+  /** Recipients of the batch whose outcome is not settled yet. */
+  readonly pending: number;
+}
+
+/**
+ * What is to become of a requested batch.
+ * - `deliver`: queue what was not queued yet; what was goes on.
+ * - `expire`, `cancel`: queue nothing; what still waits ends, what was sent counts as it is.
+ * - `drop`: do nothing and report nothing. Whoever wants the batch again (resume, reconciler) requests it again.
+ */
+export type BatchDecision = 'deliver' | 'expire' | 'cancel' | 'drop';
+
+/**
+ * Decides about the batch of a run. Cancelling wins over expiry, because a person asked for it. A missing gate means that the batch
+ * is unknown or was cleaned up; a settled batch (`pending` = 0) has been reported before.
+ */
+export function decideBatch(gate: DeliveryGate | undefined, isExpired: boolean): BatchDecision {
+  if (gate === undefined || gate.pending === 0) return 'drop';
+  if (gate.runState === 'cancelling') return 'cancel';
+  if (gate.runState !== 'running') return 'drop';
+  return isExpired ? 'expire' : 'deliver';
+}

@@ -1,0 +1,16 @@
+export { type PushOutcome, type PushResponse } from './deliver/classify-push-response.js';
+export { PAYLOAD_BYTES_MAX } from './deliver/encrypt-payload.js';
+export * from './push.config.js';
+export * from './push.errors.js';
+export * from './push.module.js';
+export {
+  canTransition,
+  isTerminal,
+  PUSH_DELIVERY_STATES,
+  PUSH_DELIVERY_TRANSITIONS,
+  type PushDeliveryState,
+} from './push-delivery-state.js';
+export { PUSH_VENDORS, type PushEndpoint, type PushVendor } from './push-vendor.js';
+export { DeliveryReceipts, type ReceiptSubject } from './send/delivery-receipts.js';
+export { PushTransportError } from './transport/push-transport.errors.js';
+export { type PushRequest, PushTransport } from './transport/push-transport.js';
