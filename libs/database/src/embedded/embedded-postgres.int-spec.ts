@@ -120,19 +120,27 @@ describe('embedded Postgres', () => {
     await expect(ask(child.url, 'SELECT 1')).rejects.toMatchObject({ code: 'ECONNREFUSED' });
   });
 
-  it('recovers after a kill of the server itself', async () => {
-    const first = await start();
+  it('is started again, on its port and with its data, when it is killed while it is used', async () => {
+    const [first, second] = [await start(), await start()];
     await ask(first.url, 'CREATE TABLE kept AS SELECT 42 AS answer');
-    process.kill(first.pid, 'SIGKILL');
-    await waitFor(() =>
-      ask(first.url, 'SELECT 1').then(
-        () => false,
-        () => true,
-      ),
-    );
-    const second = await start();
-    expect(second.adopted).toBe(false);
-    expect(await ask(second.url, 'SELECT answer FROM kept')).toEqual([{ answer: 42 }]);
+    for (const round of [1, 2]) {
+      const [{ pid }] = (await ask(first.url, "SELECT pg_read_file('postmaster.pid') AS pid")) as [{ pid: string }];
+      process.kill(Number.parseInt(pid, 10), 'SIGKILL');
+      await waitFor(() => ask(second.url, 'SELECT 1').then(Boolean, () => false), { timeoutMs: 30_000 });
+      expect(await ask(first.url, 'SELECT answer FROM kept'), `round ${round}`).toEqual([{ answer: 42 }]);
+      await waitForUsers(first.url, 2);
+    }
+    expect(await first.stop()).toBe(false);
+    expect(await second.stop()).toBe(true);
+    await expect(ask(second.url, 'SELECT 1')).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+  });
+
+  it('stays down when its use ends before it is started again', async () => {
+    const server = await start();
+    process.kill(server.pid, 'SIGKILL');
+    expect(await server.stop()).toBe(true);
+    await expect(ask(server.url, 'SELECT 1')).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+    expect((await start()).adopted).toBe(false);
   });
 
   it('remembers its users over a crash of one backend, which makes it forget their locks', async () => {
@@ -142,10 +150,7 @@ describe('embedded Postgres', () => {
     await client.connect();
     const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
     process.kill(rows[0]!.pid, 'SIGKILL');
-    await waitFor(async () => {
-      const users = await ask(first.url, "SELECT FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ShareLock' AND granted");
-      return users.length === 2;
-    });
+    await waitForUsers(first.url, 2);
     expect(await first.stop()).toBe(false);
     expect(await second.stop()).toBe(true);
   });
@@ -267,6 +272,12 @@ async function ask(url: string, text: string): Promise<Record<string, unknown>[]
   } finally {
     await client.end();
   }
+}
+
+/** Waits until so many processes hold the usage lock. */
+async function waitForUsers(url: string, users: number): Promise<void> {
+  const locks = "SELECT FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ShareLock' AND granted";
+  await waitFor(async () => (await ask(url, locks)).length === users, { timeoutMs: 30_000 });
 }
 
 async function copyPackageWithoutLinks(target: string): Promise<string> {

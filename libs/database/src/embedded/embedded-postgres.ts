@@ -2,7 +2,8 @@
  * A real Postgres for machines without one: development, CI, the demo. `DATABASE_URL` set means that it is never started.
  *
  * Life cycle: find the binaries -> find or make the cluster -> adopt its running server, else start one -> join its users (usage lock)
- * -> … -> leave; the last one stops the server. A process that is killed leaves its server running; the next start adopts it.
+ * -> … -> leave; the last one stops the server. A process that is killed leaves its server running; the next start adopts it. A server
+ * that is killed while it is used is started again, on its port, by one of its users.
  *
  * Invariants: at most one server per data directory, also with many processes starting at once (postmaster.pid decides); it listens on
  * 127.0.0.1 only; its password is random and stands in a file of mode 0600.
@@ -47,6 +48,7 @@ export interface EmbeddedPostgres {
   /** URL of the database `belfry`, owned by the superuser `belfry`. */
   readonly url: string;
   readonly port: number;
+  /** Of the server that was found or started; one that was revived since has another. */
   readonly pid: number;
   /** True when the server was running already. */
   readonly adopted: boolean;
@@ -90,7 +92,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   for (let attempt = 1; attempt <= START_ATTEMPTS_MAX; attempt += 1) {
     const running = await findRunning(cluster);
     const server = running ?? (await launch(command, options, durable));
-    const usage = server && (await join(server, cluster));
+    const usage = server && (await join(server, command, () => revive(server, command, { options, durable })));
     if (server === undefined || usage === undefined) {
       await sleep(START_RETRY_DELAY_MS);
       continue;
@@ -140,8 +142,24 @@ async function launch(command: PostmasterCommand, options: EmbeddedPostgresOptio
 }
 
 /** `undefined` when the server stopped in between. */
-async function join(server: PidFile, cluster: ClusterDirectory): Promise<UsageLock | undefined> {
-  return UsageLock.take(clusterUrl(server.port, cluster, 'postgres')).catch(() => undefined);
+async function join(server: PidFile, { cluster }: PostmasterCommand, whenLost: () => Promise<void>): Promise<UsageLock | undefined> {
+  return UsageLock.take(clusterUrl(server.port, cluster, 'postgres'), whenLost).catch(() => undefined);
+}
+
+/** Brings a lost server back on the port that its users know. Never throws: a failure is logged, and the caller tries again. */
+async function revive(
+  lost: PidFile,
+  command: PostmasterCommand,
+  how: { options: EmbeddedPostgresOptions; durable: boolean },
+): Promise<void> {
+  const { log = SILENT_LOG } = how.options;
+  try {
+    if ((await findRunning(command.cluster)) !== undefined) return;
+    const server = await launch(command, { ...how.options, port: lost.port }, how.durable);
+    if (server !== undefined) log.warn('database.embedded.revived', { ...server, directory: command.cluster.root });
+  } catch (error) {
+    log.warn('database.embedded.revival_failed', { port: lost.port, directory: command.cluster.root }, error);
+  }
 }
 
 async function leave(command: PostmasterCommand, usage: UsageLock): Promise<boolean> {

@@ -10,28 +10,37 @@ import { Client } from 'pg';
 
 /** Key of the advisory lock in the database `postgres` of an embedded cluster. */
 const USAGE_LOCK_KEY = 6_238_001;
-const RETAKE_ATTEMPTS_MAX = 50;
-const RETAKE_DELAY_MS = 200;
+const RETAKE_DELAY_MS_MIN = 200;
+const RETAKE_DELAY_MS_MAX = 5_000;
 
 export class UsageLock {
-  private released = false;
+  private readonly released = new AbortController();
+  private retaking: Promise<void> | undefined;
 
   private constructor(
     private readonly url: string,
+    private readonly revive: () => Promise<void>,
     private client: Client,
   ) {
     this.watch(client);
   }
 
-  /** Joins the users of the server; `undefined` when it is being stopped at this moment. */
-  static async take(url: string): Promise<UsageLock | undefined> {
+  /**
+   * Joins the users of the server; `undefined` when it is being stopped at this moment.
+   *
+   * @param revive called when the server was lost while it is used: brings it back at the same URL. It is called again, with growing
+   *   pauses, until the server answers or its use ends; it reports its own failures.
+   */
+  static async take(url: string, revive: () => Promise<void>): Promise<UsageLock | undefined> {
     const client = await join(url);
-    return client && new UsageLock(url, client);
+    return client && new UsageLock(url, revive, client);
   }
 
   /** Leaves the users. True: nobody is left and nobody can join, so the caller must stop the server. */
   async release(): Promise<boolean> {
-    this.released = true;
+    this.released.abort();
+    // A server that is just being revived would otherwise come up with nobody to stop it.
+    await this.retaking;
     try {
       return await leave(this.client);
     } catch {
@@ -44,18 +53,22 @@ export class UsageLock {
 
   private watch(client: Client): void {
     client.on('error', () => undefined);
-    client.once('end', () => void this.retake());
+    client.once('end', () => {
+      this.retaking = this.retake();
+    });
   }
 
-  /** A server that lost one of its processes restarts itself and forgets its locks. */
+  /** A server that lost one of its processes restarts itself and forgets its locks; one that was killed as a whole has to be started. */
   private async retake(): Promise<void> {
-    for (let attempt = 1; attempt <= RETAKE_ATTEMPTS_MAX && !this.released; attempt += 1) {
-      await sleep(RETAKE_DELAY_MS, undefined, { ref: false });
+    const { signal } = this.released;
+    for (let delayMs = RETAKE_DELAY_MS_MIN; !signal.aborted; delayMs = Math.min(delayMs * 2, RETAKE_DELAY_MS_MAX)) {
+      await sleep(delayMs, undefined, { ref: false, signal }).catch(() => undefined);
+      if (signal.aborted) return;
+      await this.revive();
       const client = await join(this.url).catch(() => undefined);
       if (client === undefined) continue;
       this.client = client;
-      if (!this.released) return this.watch(client);
-      await client.end();
+      return this.watch(client);
     }
   }
 }
