@@ -24,7 +24,7 @@ const ALLOWED_CONTEXTS = {
   campaigns: ['tenancy', 'segments', 'subscribers', 'content'],
   inbox: ['tenancy', 'subscribers', 'content', 'identity'],
   push: ['tenancy', 'subscribers', 'content', 'identity'],
-  engagement: ['tenancy', 'subscribers', 'identity'],
+  engagement: ['tenancy', 'subscribers', 'content', 'identity'],
   webhooks: ['tenancy'],
   retention: ['tenancy'],
 };

@@ -5,6 +5,8 @@ CREATE SCHEMA campaigns;
 
 CREATE SCHEMA content;
 
+CREATE SCHEMA engagement;
+
 CREATE SCHEMA event_log;
 
 CREATE SCHEMA http;
@@ -12,6 +14,8 @@ CREATE SCHEMA http;
 CREATE SCHEMA identity;
 
 CREATE SCHEMA inbox;
+
+CREATE SCHEMA push;
 
 CREATE SCHEMA segments;
 
@@ -154,6 +158,29 @@ CREATE TABLE content.content (
   CONSTRAINT content_pkey PRIMARY KEY (environment_id, id)
 );
 
+CREATE TABLE engagement.message_count (
+  environment_id uuid NOT NULL,
+  message_key uuid NOT NULL,
+  channel text NOT NULL,
+  kind text NOT NULL,
+  subscribers integer NOT NULL,
+  CONSTRAINT message_count_pkey PRIMARY KEY (environment_id, message_key, channel, kind),
+  CONSTRAINT message_count_counts_somebody CHECK ((subscribers > 0))
+) PARTITION BY RANGE (message_key);
+
+CREATE TABLE engagement.receipt (
+  environment_id uuid NOT NULL,
+  message_key uuid NOT NULL,
+  subscriber_id uuid NOT NULL,
+  channel text NOT NULL,
+  kind text NOT NULL,
+  occurred_at timestamp with time zone NOT NULL,
+  recorded_at timestamp with time zone DEFAULT now() NOT NULL,
+  CONSTRAINT receipt_pkey PRIMARY KEY (message_key, subscriber_id, channel, kind),
+  CONSTRAINT receipt_channel CHECK ((channel = ANY (ARRAY['inbox'::text, 'push'::text]))),
+  CONSTRAINT receipt_kind CHECK ((kind = ANY (ARRAY['delivered'::text, 'shown'::text, 'seen'::text, 'read'::text, 'clicked'::text, 'dismissed'::text, 'archived'::text, 'converted'::text, 'unsubscribed'::text])))
+) PARTITION BY RANGE (message_key);
+
 CREATE TABLE event_log.dead_letter (
   id uuid NOT NULL,
   group_name text NOT NULL,
@@ -287,6 +314,83 @@ CREATE TABLE public.schema_migration (
   CONSTRAINT "PK_0edff5015b71cc0389ae0f4b9a1" PRIMARY KEY (id)
 );
 
+CREATE TABLE push.batch (
+  environment_id uuid NOT NULL,
+  message_key uuid NOT NULL,
+  chunk_no integer NOT NULL,
+  run_id uuid,
+  content_id uuid NOT NULL,
+  expires_at timestamp with time zone NOT NULL,
+  lane text NOT NULL,
+  recipients integer NOT NULL,
+  unreachable jsonb DEFAULT '{}'::jsonb NOT NULL,
+  traceparent text,
+  created_at timestamp with time zone DEFAULT now() NOT NULL,
+  devices integer NOT NULL,
+  devices_accepted integer DEFAULT 0 NOT NULL,
+  devices_gone integer DEFAULT 0 NOT NULL,
+  devices_failed integer DEFAULT 0 NOT NULL,
+  devices_expired integer DEFAULT 0 NOT NULL,
+  devices_cancelled integer DEFAULT 0 NOT NULL,
+  settled_at timestamp with time zone,
+  CONSTRAINT batch_pkey PRIMARY KEY (environment_id, message_key, chunk_no),
+  CONSTRAINT batch_lane CHECK ((lane = ANY (ARRAY['bulk'::text, 'urgent'::text])))
+);
+
+CREATE TABLE push.delivery (
+  environment_id uuid NOT NULL,
+  message_key uuid NOT NULL,
+  chunk_no integer NOT NULL,
+  subscriber_id uuid NOT NULL,
+  device_id uuid NOT NULL,
+  vendor text NOT NULL,
+  lane text NOT NULL,
+  state text DEFAULT 'queued'::text NOT NULL,
+  reason text,
+  attempts smallint DEFAULT 0 NOT NULL,
+  next_attempt_at timestamp with time zone NOT NULL,
+  claim integer DEFAULT 0 NOT NULL,
+  created_at timestamp with time zone DEFAULT now() NOT NULL,
+  finished_at timestamp with time zone,
+  CONSTRAINT delivery_pkey PRIMARY KEY (message_key, chunk_no, subscriber_id, device_id),
+  CONSTRAINT delivery_state CHECK ((state = ANY (ARRAY['queued'::text, 'sending'::text, 'accepted'::text, 'gone'::text, 'failed'::text, 'expired'::text, 'cancelled'::text])))
+) PARTITION BY RANGE (message_key);
+
+CREATE TABLE push.device (
+  environment_id uuid NOT NULL,
+  id uuid NOT NULL,
+  subscriber_id uuid NOT NULL,
+  vapid_key_id uuid NOT NULL,
+  vendor text NOT NULL,
+  endpoint_hash bytea NOT NULL,
+  ciphertext bytea,
+  p256dh bytea NOT NULL,
+  state text DEFAULT 'active'::text NOT NULL,
+  state_reason text,
+  user_agent text,
+  created_at timestamp(3) with time zone DEFAULT now() NOT NULL,
+  last_seen_at timestamp(3) with time zone DEFAULT now() NOT NULL,
+  state_changed_at timestamp(3) with time zone DEFAULT now() NOT NULL,
+  CONSTRAINT device_pkey PRIMARY KEY (environment_id, id),
+  CONSTRAINT device_environment_id_endpoint_hash_key UNIQUE (environment_id, endpoint_hash),
+  CONSTRAINT active_devices_have_secrets CHECK (((state = 'active'::text) = (ciphertext IS NOT NULL))),
+  CONSTRAINT device_endpoint_hash_check CHECK ((octet_length(endpoint_hash) = 32)),
+  CONSTRAINT device_p256dh_check CHECK ((octet_length(p256dh) = 65)),
+  CONSTRAINT device_state CHECK ((state = ANY (ARRAY['active'::text, 'gone'::text, 'unsubscribed'::text]))),
+  CONSTRAINT device_vendor_check CHECK ((vendor = ANY (ARRAY['fcm'::text, 'mozilla'::text, 'apple'::text, 'wns'::text, 'other'::text])))
+) WITH (fillfactor=85);
+
+CREATE TABLE push.vapid_key (
+  environment_id uuid NOT NULL,
+  id uuid NOT NULL,
+  public_key bytea NOT NULL,
+  private_ciphertext bytea NOT NULL,
+  created_at timestamp with time zone DEFAULT now() NOT NULL,
+  retired_at timestamp with time zone,
+  CONSTRAINT vapid_key_pkey PRIMARY KEY (environment_id, id),
+  CONSTRAINT vapid_key_public_key_check CHECK ((octet_length(public_key) = 65))
+);
+
 CREATE TABLE segments.segment (
   environment_id uuid NOT NULL,
   id uuid NOT NULL,
@@ -403,6 +507,40 @@ CREATE VIEW subscribers.audience AS
     created_at
    FROM subscribers.subscriber;
 
+CREATE VIEW push.reachable AS
+ SELECT environment_id,
+    subscriber_id
+   FROM push.device
+  WHERE (state = 'active'::text);
+
+CREATE VIEW push.run_device_count AS
+ SELECT environment_id,
+    run_id,
+    (sum(devices))::integer AS targeted,
+    (sum(devices_accepted))::integer AS accepted,
+    (sum(devices_gone))::integer AS gone,
+    (sum(devices_failed))::integer AS failed,
+    (sum(devices_expired))::integer AS expired,
+    (sum(devices_cancelled))::integer AS cancelled,
+    (sum((((((devices - devices_accepted) - devices_gone) - devices_failed) - devices_expired) - devices_cancelled)))::integer AS pending
+   FROM push.batch
+  WHERE (run_id IS NOT NULL)
+  GROUP BY environment_id, run_id;
+
+CREATE VIEW campaigns.run_state AS
+ SELECT environment_id,
+    id AS run_id,
+    state
+   FROM campaigns.run;
+
+CREATE VIEW engagement.run_count AS
+ SELECT environment_id,
+    message_key,
+    channel,
+    kind,
+    subscribers
+   FROM engagement.message_count;
+
 CREATE INDEX chunk_delivery_open ON campaigns.chunk_delivery USING btree (environment_id, run_id) WHERE (pending > 0);
 
 CREATE INDEX chunk_open ON campaigns.chunk USING btree (environment_id, run_id) WHERE (state = 'planned'::text);
@@ -422,6 +560,18 @@ CREATE INDEX record_by_offset ON ONLY event_log.record USING btree (topic_id, pa
 CREATE INDEX idempotency_record_created_at ON http.idempotency_record USING btree (created_at);
 
 CREATE INDEX message_unread ON ONLY inbox.message USING btree (subscriber_id) WHERE ((read_at IS NULL) AND (archived_at IS NULL));
+
+CREATE INDEX batch_by_run ON push.batch USING btree (environment_id, run_id) WHERE (run_id IS NOT NULL);
+
+CREATE INDEX batch_open ON push.batch USING btree (message_key, chunk_no) WHERE (settled_at IS NULL);
+
+CREATE INDEX delivery_due ON ONLY push.delivery USING btree (vendor, lane, next_attempt_at) WHERE (state = ANY (ARRAY['queued'::text, 'sending'::text]));
+
+CREATE INDEX device_by_subscriber ON push.device USING btree (environment_id, subscriber_id, id);
+
+CREATE INDEX device_reachable ON push.device USING btree (environment_id, subscriber_id) WHERE (state = 'active'::text);
+
+CREATE UNIQUE INDEX vapid_key_live ON push.vapid_key USING btree (environment_id) WHERE (retired_at IS NULL);
 
 ALTER TABLE event_log.group_member ADD CONSTRAINT group_member_topic_id_fkey FOREIGN KEY (topic_id) REFERENCES event_log.topic(topic_id);
 

@@ -5,6 +5,7 @@ import * as config from '#config';
 import * as content from '#content';
 import { BelfryError, TOPICS } from '#contracts';
 import * as database from '#database';
+import * as engagement from '#engagement';
 import * as eventLog from '#event-log';
 import * as http from '#http';
 import * as identity from '#identity';
@@ -31,6 +32,7 @@ const LIBS: readonly Readonly<Record<string, unknown>>[] = [
   campaigns,
   inbox,
   push,
+  engagement,
 ];
 
 const TOPIC_TABLE_START = '<!-- topics: generated -->';

@@ -1,6 +1,7 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { CampaignsApiModule, campaignsConfig } from '#campaigns';
 import { DatabaseModule, databaseConfig } from '#database';
+import { EngagementApiModule, engagementConfig } from '#engagement';
 import { EventLogModule, eventLogConfig } from '#event-log';
 import { httpConfig } from '#http';
 import { IdentityApiModule, identityConfig } from '#identity';
@@ -22,6 +23,7 @@ import { TenancyApiModule, TenancyModule, tenancyConfig } from '#tenancy';
     CampaignsApiModule,
     InboxApiModule,
     PushApiModule,
+    EngagementApiModule,
   ],
 })
 export class GatewayModule {
@@ -35,6 +37,7 @@ export class GatewayModule {
     campaignsConfig,
     inboxConfig,
     pushConfig,
+    engagementConfig,
   ];
 
   static forRoot(): DynamicModule {

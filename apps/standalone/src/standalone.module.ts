@@ -1,6 +1,7 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { CampaignsApiModule, CampaignsSegmenterModule, campaignsConfig } from '#campaigns';
 import { DatabaseModule, databaseConfig } from '#database';
+import { EngagementApiModule, engagementConfig, EngagementTallyModule } from '#engagement';
 import { EventLogModule, eventLogConfig } from '#event-log';
 import { httpConfig } from '#http';
 import { IdentityApiModule, identityConfig } from '#identity';
@@ -25,6 +26,8 @@ import { TenancyApiModule, TenancyModule, tenancyConfig } from '#tenancy';
     InboxDeliveryModule,
     PushApiModule,
     PushDeliveryModule,
+    EngagementApiModule,
+    EngagementTallyModule,
   ],
 })
 export class StandaloneModule {
@@ -38,6 +41,7 @@ export class StandaloneModule {
     campaignsConfig,
     inboxConfig,
     pushConfig,
+    engagementConfig,
   ];
 
   /** @param databaseUrl of the embedded Postgres, or DATABASE_URL */

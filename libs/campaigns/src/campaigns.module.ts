@@ -22,6 +22,8 @@ import { ReadCampaignsController } from './read-campaigns/read-campaigns.control
 import { ReadCampaigns } from './read-campaigns/read-campaigns.js';
 import { ReadRunsController } from './read-runs/read-runs.controller.js';
 import { ReadRuns } from './read-runs/read-runs.js';
+import { ReadStatisticsController } from './read-statistics/read-statistics.controller.js';
+import { ReadStatistics } from './read-statistics/read-statistics.js';
 import { ReconcileStore } from './reconcile.store.js';
 import { ReconcileRuns } from './reconcile-runs/reconcile-runs.js';
 import { Reconciler } from './reconcile-runs/reconciler.js';
@@ -29,6 +31,7 @@ import { ResolveAudience } from './resolve-audience.js';
 import { RunStore } from './run.store.js';
 import { SendMessageController } from './send-message/send-message.controller.js';
 import { SendMessage } from './send-message/send-message.js';
+import { StatisticsStore } from './statistics.store.js';
 import { RunProgressHub } from './stream-run/run-progress-hub.js';
 import { StreamRunController } from './stream-run/stream-run.controller.js';
 import { TallyDeliveryConsumer } from './tally-delivery/tally-delivery.consumer.js';
@@ -49,6 +52,7 @@ const RUN_PROVIDERS = [{ provide: Clock, useClass: SystemClock }, RunStore, Chun
     PreviewCampaignController,
     TriggerRunController,
     ReadRunsController,
+    ReadStatisticsController,
     StreamRunController,
     ControlRunController,
     SendMessageController,
@@ -62,7 +66,9 @@ const RUN_PROVIDERS = [{ provide: Clock, useClass: SystemClock }, RunStore, Chun
     PreviewCampaign,
     StartRun,
     TriggerRun,
+    StatisticsStore,
     ReadRuns,
+    ReadStatistics,
     RunProgressHub,
     ControlRun,
     SendMessage,

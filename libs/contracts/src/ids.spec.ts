@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import * as contracts from '#contracts';
-import { decodeId, decodeMessageId, encodeId, encodeMessageId, isUuid, newUuid } from './ids.js';
+import { decodeId, decodeMessageId, encodeId, encodeMessageId, isUuid, newUuid, timeOfUuid } from './ids.js';
 
 describe('ids', () => {
   it('makes UUIDs of version 7 that sort by time', () => {
@@ -9,6 +9,10 @@ describe('ids', () => {
     expect(ids.every((id) => id.charAt(14) === '7' && '89ab'.includes(id.charAt(19)))).toBe(true);
     expect([...ids].sort()).toEqual(ids);
     expect(new Set(ids).size).toBe(ids.length);
+  });
+
+  it('tells when a UUID of version 7 was made', () => {
+    expect(timeOfUuid(newUuid(1_700_000_000_123))).toEqual(new Date(1_700_000_000_123));
   });
 
   it('reads public ids back and refuses every other text', () => {

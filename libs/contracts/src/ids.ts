@@ -45,6 +45,11 @@ export function newUuid(nowMs: number = Date.now()): string {
   return `${time.slice(0, 8)}-${time.slice(8)}-7${random.slice(0, 3)}-${variant}${random.slice(4, 7)}-${random.slice(7, 19)}`;
 }
 
+/** The instant in the first 48 bits of a UUID version 7: when it was made, by the clock of its maker. */
+export function timeOfUuid(uuid: string): Date {
+  return new Date(Number.parseInt(`${uuid.slice(0, 8)}${uuid.slice(9, 13)}`, 16));
+}
+
 /** True for a lower-case UUID in the canonical 8-4-4-4-12 form. */
 export function isUuid(text: string): boolean {
   return UUID_PATTERN.test(text);

@@ -8,6 +8,7 @@ export * from './topics/campaign-chunk-planned.v1.js';
 export * from './topics/campaign-delivery-settled.v1.js';
 export * from './topics/campaign-run-triggered.v1.js';
 export * from './topics/delivery-requested.js';
+export * from './topics/engagement-recorded.v1.js';
 export * from './topics/inbox-delivery-requested.v1.js';
 export * from './topics/inbox-message-changed.v1.js';
 export * from './topics/inbox-message-delivered.v1.js';

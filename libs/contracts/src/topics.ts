@@ -1,6 +1,7 @@
 import { campaignChunkPlannedV1 } from './topics/campaign-chunk-planned.v1.js';
 import { campaignDeliverySettledV1 } from './topics/campaign-delivery-settled.v1.js';
 import { campaignRunTriggeredV1 } from './topics/campaign-run-triggered.v1.js';
+import { engagementRecordedV1 } from './topics/engagement-recorded.v1.js';
 import { inboxDeliveryRequestedUrgentV1, inboxDeliveryRequestedV1 } from './topics/inbox-delivery-requested.v1.js';
 import { inboxMessageChangedV1 } from './topics/inbox-message-changed.v1.js';
 import { inboxMessageDeliveredV1 } from './topics/inbox-message-delivered.v1.js';
@@ -18,4 +19,5 @@ export const TOPICS: readonly TopicContract<never>[] = [
   campaignDeliverySettledV1,
   inboxMessageDeliveredV1,
   inboxMessageChangedV1,
+  engagementRecordedV1,
 ] as unknown as readonly TopicContract<never>[];

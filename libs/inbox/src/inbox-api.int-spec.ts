@@ -1,5 +1,6 @@
-import { encodeMessageId, inboxMessageChangedV1, newUuid } from '#contracts';
+import { encodeMessageId, engagementRecordedV1, inboxMessageChangedV1, newUuid } from '#contracts';
 import { buildDocument, findDocumentFaults } from '#http';
+import { ReceiptTokens } from '#identity';
 import { createTestDatabase, type TestDatabase } from '#testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { InboxMessage } from './message.js';
@@ -37,6 +38,8 @@ describe('the inbox API', () => {
   const list = async (query = '') => messagesOf((await get(`messages${query}`)).body);
   const changes = async () =>
     (await fixture.readOutbox()).filter(({ topic }) => topic === inboxMessageChangedV1.topic).map(({ event }) => event);
+  const engagement = async () =>
+    (await fixture.readOutbox()).filter(({ topic }) => topic === engagementRecordedV1.topic).map(({ event }) => event);
   const deliverMany = async (count: number) => {
     const keys: string[] = [];
     const startMs = Date.now() - count;
@@ -74,11 +77,21 @@ describe('the inbox API', () => {
             seen_at: null,
             read_at: null,
             archived_at: null,
+            receipt: expect.stringMatching(/^[\w-]+$/),
           },
         ],
         has_more: false,
         next_cursor: null,
         unread: { count: 1, capped: false },
+      });
+    });
+
+    it('gives a receipt with each message that proves it', async () => {
+      const key = await fixture.deliver(anna, contentId);
+      const [message] = await list();
+      expect(gateway.app.get(ReceiptTokens, { strict: false }).verify(message?.receipt ?? '')).toEqual({
+        verdict: 'valid',
+        receipt: { environmentId: fixture.environmentId, messageKey: key, subscriberId: anna, contentId, channel: 'inbox' },
       });
     });
 
@@ -184,6 +197,46 @@ describe('the inbox API', () => {
     it('still changes an expired message that a tab shows', async () => {
       const key = await fixture.deliver(anna, contentId, { expiresAt: '2020-01-01T00:00:00.000Z' });
       expect((await post(`messages/${encodeMessageId(key, anna)}/read`)).status).toBe(200);
+    });
+  });
+
+  describe('what is recorded as engagement', () => {
+    const kinds = async () => (await engagement()).map((event) => event['kind']);
+
+    it('is each state that a change set, also the states that it implies', async () => {
+      const [id = ''] = await deliverMany(1);
+      await post(`messages/${id}/seen`);
+      expect(await kinds()).toEqual(['seen']);
+      await post(`messages/${id}/archive`);
+      expect(await kinds()).toEqual(['seen', 'read', 'archived']);
+      await post(`messages/${id}/archive`);
+      await post(`messages/${id}/unarchive`);
+      expect(await kinds()).toEqual(['seen', 'read', 'archived']);
+    });
+
+    it('names the message, its owner and the channel', async () => {
+      const key = await fixture.deliver(anna, contentId);
+      await post(`messages/${encodeMessageId(key, anna)}/seen`);
+      expect(await engagement()).toEqual([
+        {
+          environment_id: fixture.environmentId,
+          message_key: key,
+          subscriber_id: anna,
+          channel: 'inbox',
+          kind: 'seen',
+          occurred_at: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:]+\.\d{3}Z$/),
+        },
+      ]);
+    });
+
+    it('names every message when all are changed at once', async () => {
+      const [seen = ''] = await deliverMany(3);
+      await post(`messages/${seen}/seen`);
+      await post('messages/read-all');
+      const events = await engagement();
+      expect(events.filter(({ kind }) => kind === 'read')).toHaveLength(3);
+      expect(events.filter(({ kind }) => kind === 'seen')).toHaveLength(3);
+      expect(new Set(events.map((event) => `${String(event['message_key'])} ${String(event['kind'])}`)).size).toBe(6);
     });
   });
 

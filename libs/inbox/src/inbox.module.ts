@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { Clock, SystemClock } from '#contracts';
 import { ContentModule } from '#content';
+import { ReceiptModule } from '#identity';
 import { SubscribersModule } from '#subscribers';
 import { ChangeMessageController } from './change-message/change-message.controller.js';
 import { ChangeMessage } from './change-message/change-message.js';
@@ -24,7 +25,7 @@ const SYSTEM_CLOCK = { provide: Clock, useClass: SystemClock };
 
 /** The gateway's part: the subscriber's own inbox over HTTP, and the streams that the log's broadcast records feed. */
 @Module({
-  imports: [ContentModule],
+  imports: [ContentModule, ReceiptModule],
   controllers: [ListMessagesController, CountUnreadController, ChangeMessageController, StreamMessagesController, AnnounceMessagesConsumer],
   providers: [
     SYSTEM_CLOCK,

@@ -50,6 +50,15 @@ export type MessageChange = 'seen' | 'read' | 'unread' | 'archive' | 'unarchive'
 /** What a subscriber may do to all messages at once. */
 export type InboxChange = Extract<MessageChange, 'seen' | 'read'>;
 
+/** What happened to one message by one change, each for the first time or again after it was taken back. */
+export interface Happening {
+  readonly message_key: string;
+  readonly happened: readonly ('seen' | 'read' | 'archived')[];
+}
+
+/** A message after its change. */
+export type ChangedMessage = MessageRow & Happening;
+
 /** The badge shows "99+" from here on; counting stops there, so that a neglected inbox costs no more than a tidy one. */
 export const UNREAD_COUNT_MAX = 99;
 
@@ -127,26 +136,27 @@ export class MessageStore {
     });
   }
 
-  /** Changes one message; `undefined` when there was nothing to change: the message is unknown or is as wished already. */
-  async change(owner: InboxOwner, messageKey: string, change: MessageChange, tx: Transaction): Promise<MessageRow | undefined> {
+  /** Changes one message and tells what thereby happened to it; `undefined` when there was nothing to change: the message is unknown or is as wished already. */
+  async change(owner: InboxOwner, messageKey: string, change: MessageChange, tx: Transaction): Promise<ChangedMessage | undefined> {
     const { assignments, condition } = CHANGES[change];
-    const [row] = await tx.query<MessageRow>({
+    const [row] = await tx.query<ChangedMessage>({
       name: `inbox_change_${change}`,
       text: `UPDATE inbox.message SET ${assignments}, changed_at = statement_timestamp()
         WHERE environment_id = $1 AND subscriber_id = $2 AND message_key = $3 AND ${condition}
-        RETURNING ${COLUMNS}, ${POSITION_MICROS}`,
+        RETURNING ${COLUMNS}, ${POSITION_MICROS}, ${HAPPENED}`,
       values: [owner.environmentId, owner.subscriberId, messageKey],
     });
     return row;
   }
 
-  /** Changes every message that is not archived; answers how many were changed. */
-  async changeAll(owner: InboxOwner, change: InboxChange, tx: Transaction): Promise<number> {
+  /** Changes every message that is not archived; gives those that were changed. */
+  async changeAll(owner: InboxOwner, change: InboxChange, tx: Transaction): Promise<Happening[]> {
     const { assignments, condition } = CHANGES[change];
-    return tx.execute({
+    return tx.query<Happening>({
       name: `inbox_change_all_${change}`,
       text: `UPDATE inbox.message SET ${assignments}, changed_at = statement_timestamp()
-        WHERE environment_id = $1 AND subscriber_id = $2 AND ${condition} AND archived_at IS NULL`,
+        WHERE environment_id = $1 AND subscriber_id = $2 AND ${condition} AND archived_at IS NULL
+        RETURNING message_key, ${HAPPENED}`,
       values: [owner.environmentId, owner.subscriberId],
     });
   }
@@ -194,6 +204,10 @@ function isMessageRow<Row extends NullableRow>(row: Row): row is Row & MessageRo
 
 const COLUMNS = 'subscriber_id, message_key, content_id, rendered, delivered_at, expires_at, seen_at, read_at, archived_at';
 const POSITION_MICROS = `${microsOf('greatest(delivered_at, changed_at)')} AS position_micros`;
+
+/** What the change of this transaction set: all its instants are `now()`, and no earlier transaction has the same. */
+const HAPPENED = `array_remove(ARRAY[CASE WHEN seen_at = now() THEN 'seen' END, CASE WHEN read_at = now() THEN 'read' END,
+  CASE WHEN archived_at = now() THEN 'archived' END], NULL) AS happened`;
 
 /** Sorts after every key that `newUuid` makes. */
 const KEY_AFTER_ALL = 'ffffffff-ffff-ffff-ffff-ffffffffffff';

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { ContentStore, type Content } from '#content';
 import { encodeMessageId } from '#contracts';
+import { ReceiptTokens } from '#identity';
 import { WideLogger } from '#telemetry';
 import { z } from 'zod';
 import type { MessageRow } from './message.store.js';
@@ -23,6 +24,7 @@ export const inboxMessageSchema = z
     seen_at: instant.nullable().meta({ description: 'When the message first came into view.' }),
     read_at: instant.nullable(),
     archived_at: instant.nullable(),
+    receipt: z.string().meta({ description: 'Proves what happens to the message: POST /v1/engagement, GET /v1/c/{receipt}.' }),
   })
   .meta({ id: 'InboxMessage' });
 
@@ -41,6 +43,7 @@ export const unreadCountSchema = z
 export class MessagePresenter {
   constructor(
     private readonly contents: ContentStore,
+    private readonly receipts: ReceiptTokens,
     private readonly log: WideLogger,
   ) {}
 
@@ -53,14 +56,19 @@ export class MessagePresenter {
     for (const row of rows) {
       const content = await this.contents.find(environmentId, row.content_id);
       if (content === undefined) this.log.error('inbox.content.missed', { environment_id: environmentId, content_id: row.content_id });
-      else presented.push({ row, message: toMessage(row, content) });
+      else presented.push({ row, message: toMessage(row, content, this.sign(environmentId, row)) });
     }
     return presented;
+  }
+
+  private sign(environmentId: string, row: MessageRow): string {
+    const { message_key: messageKey, subscriber_id: subscriberId, content_id: contentId } = row;
+    return this.receipts.sign({ environmentId, messageKey, subscriberId, contentId, channel: 'inbox' }, row.expires_at);
   }
 }
 
 /** One row with its content: what was rendered for this subscriber stands before what everybody gets. */
-export function toMessage(row: MessageRow, content: Content): InboxMessage {
+function toMessage(row: MessageRow, content: Content, receipt: string): InboxMessage {
   const fields = { ...content.fields, ...row.rendered };
   return {
     id: encodeMessageId(row.message_key, row.subscriber_id),
@@ -76,5 +84,6 @@ export function toMessage(row: MessageRow, content: Content): InboxMessage {
     seen_at: row.seen_at?.toISOString() ?? null,
     read_at: row.read_at?.toISOString() ?? null,
     archived_at: row.archived_at?.toISOString() ?? null,
+    receipt,
   };
 }

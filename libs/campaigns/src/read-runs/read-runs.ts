@@ -7,16 +7,18 @@ import { CampaignStore } from '../campaign.store.js';
 import { isTerminal } from '../run-state.js';
 import type { Run } from '../run.js';
 import { RunStore } from '../run.store.js';
+import { StatisticsStore } from '../statistics.store.js';
 import { presentRun, type RunResource } from './run-resource.js';
 
 const cursorSchema = z.strictObject({ before: z.uuid() });
 
-/** Reads runs with their counts. */
+/** Reads runs with their counts and with what people did with their messages. */
 @Injectable()
 export class ReadRuns {
   constructor(
     private readonly runs: RunStore,
     private readonly campaigns: CampaignStore,
+    private readonly statistics: StatisticsStore,
     private readonly clock: Clock,
   ) {}
 
@@ -47,6 +49,11 @@ export class ReadRuns {
     const tallies = open.length === 0 ? undefined : await this.runs.readTallies(environmentId, open, now);
     const pushed = runs.filter((run) => run.channels.includes('push')).map((run) => run.id);
     const devices = pushed.length === 0 ? undefined : await this.runs.readDeviceCounts(environmentId, pushed);
-    return runs.map((run) => presentRun(run, { tally: tallies?.get(run.id), devices: devices?.get(run.id) }, now));
+    const keys = runs.map((run) => run.messageKey);
+    const engagement = await this.statistics.readEngagement(environmentId, keys);
+    return runs.map((run) => {
+      const figures = { tally: tallies?.get(run.id), devices: devices?.get(run.id), engagement: engagement.get(run.messageKey) };
+      return presentRun(run, figures, now);
+    });
   }
 }

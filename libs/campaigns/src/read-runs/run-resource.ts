@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { encodeId } from '#contracts';
 import { CHANNELS } from '../channels.js';
+import { engagementResourceSchema, presentEngagement } from '../engagement-resource.js';
 import {
   EMPTY_DEVICE_COUNTS,
   emptyCounts,
@@ -15,6 +16,7 @@ import {
 } from '../run-counts.js';
 import { RUN_STATES } from '../run-state.js';
 import type { Run } from '../run.js';
+import type { EngagementCounts } from '../statistics.store.js';
 
 const count = z.int().min(0);
 const reasons = z.record(z.string(), count);
@@ -56,6 +58,7 @@ export const runResourceSchema = z
     channels: z.array(z.enum(CHANNELS)),
     counts: countsResourceSchema.describe('Deliveries over all channels; a person counts once per channel'),
     counts_by_channel: z.partialRecord(z.enum(CHANNELS), countsResourceSchema),
+    engagement_by_channel: engagementResourceSchema,
     push: z
       .object({ devices: deviceCountsResourceSchema.describe('A person counts once per device') })
       .nullable()
@@ -81,10 +84,12 @@ export interface RunFigures {
   readonly tally?: RunTally;
   /** Absent until the first delivery was accepted. */
   readonly devices?: DeviceCounts;
+  /** Absent until somebody did something with its message. */
+  readonly engagement?: EngagementCounts;
 }
 
 /** Shows a run. */
-export function presentRun(run: Run, { tally, devices }: RunFigures, now: Date): RunResource {
+export function presentRun(run: Run, { tally, devices, engagement }: RunFigures, now: Date): RunResource {
   const counts = countsOf(run, tally);
   const total = totalCounts(counts);
   const progress = measureProgress(run, total, { outcomes: tally?.recentOutcomes ?? 0, now });
@@ -96,6 +101,7 @@ export function presentRun(run: Run, { tally, devices }: RunFigures, now: Date):
     channels: [...run.channels],
     counts: presentCounts(total),
     counts_by_channel: Object.fromEntries(Object.entries(counts).map(([channel, channelTally]) => [channel, presentCounts(channelTally)])),
+    engagement_by_channel: presentEngagement(run.channels, engagement ?? {}),
     push: run.channels.includes('push') ? { devices: { ...(devices ?? EMPTY_DEVICE_COUNTS) } } : null,
     planned_recipients: run.plannedRecipients,
     chunks: chunks === undefined ? null : { planned: chunks.planned, fanned_out: chunks.fannedOut, settled: chunks.settled },
@@ -115,7 +121,8 @@ function countsOf(run: Run, tally: RunTally | undefined): RunCounts {
   return tally === undefined ? emptyCounts(run.channels) : liveCounts(run.channels, tally);
 }
 
-function presentCounts(tally: ChannelTally): RunResource['counts'] {
+/** Shows the counts of one channel, or of all. */
+export function presentCounts(tally: ChannelTally): RunResource['counts'] {
   return {
     targeted: tally.targeted,
     delivered: tally.delivered,

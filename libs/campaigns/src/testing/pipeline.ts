@@ -34,11 +34,13 @@ import { PreviewCampaign } from '../preview-campaign/preview-campaign.js';
 import { ReadCampaigns } from '../read-campaigns/read-campaigns.js';
 import { ReadRuns } from '../read-runs/read-runs.js';
 import type { RunResource } from '../read-runs/run-resource.js';
+import { ReadStatistics } from '../read-statistics/read-statistics.js';
 import { ReconcileStore } from '../reconcile.store.js';
 import { ReconcileRuns } from '../reconcile-runs/reconcile-runs.js';
 import { ResolveAudience } from '../resolve-audience.js';
 import { RunStore } from '../run.store.js';
 import { SendMessage } from '../send-message/send-message.js';
+import { StatisticsStore } from '../statistics.store.js';
 import { TallyDelivery } from '../tally-delivery/tally-delivery.js';
 import { StartRun } from '../trigger-run/start-run.js';
 import { TriggerRun } from '../trigger-run/trigger-run.js';
@@ -76,6 +78,7 @@ export class Pipeline {
   readonly previewCampaign: PreviewCampaign;
   readonly triggerRun: TriggerRun;
   readonly readRuns: ReadRuns;
+  readonly readStatistics: ReadStatistics;
   readonly control: ControlRun;
   readonly sendMessage: SendMessage;
   readonly planRun: PlanRun;
@@ -91,6 +94,7 @@ export class Pipeline {
     const outbox = new RecordingOutbox(this.records) as unknown as Outbox;
     const campaigns = new CampaignStore(database);
     const contents = new ContentStore(database);
+    const statistics = new StatisticsStore(database);
     const idempotency = new Idempotency(new IdempotencyStore());
     this.segments = new SegmentStore(database);
     this.standIn = new DeliveryStandInStore(database);
@@ -104,7 +108,8 @@ export class Pipeline {
     this.readCampaigns = new ReadCampaigns(campaigns, contents);
     this.previewCampaign = new PreviewCampaign(campaigns, contents, new SubscriberStore(database));
     this.triggerRun = new TriggerRun(database, idempotency, startRun);
-    this.readRuns = new ReadRuns(this.runs, campaigns, clock);
+    this.readRuns = new ReadRuns(this.runs, campaigns, statistics, clock);
+    this.readStatistics = new ReadStatistics(database, campaigns, this.runs, statistics, clock);
     this.control = new ControlRun(database, this.runs, emitRun, closeRuns, clock);
     this.sendMessage = new SendMessage(database, campaigns, contents, idempotency, outbox, clock);
     this.planRun = new PlanRun(database, this.runs, this.chunks, outbox, clock);
@@ -115,7 +120,11 @@ export class Pipeline {
 
   /** Creates and triggers a campaign. @returns the run's UUID */
   async trigger(audience: AudienceInput, ttlSeconds = 3_600): Promise<string> {
-    const campaignId = await this.create(audience, ttlSeconds);
+    return this.triggerCampaign(await this.create(audience, ttlSeconds));
+  }
+
+  /** Triggers a campaign. @returns the run's UUID */
+  async triggerCampaign(campaignId: string): Promise<string> {
     const accepted = await this.triggerRun.trigger(this.environmentId, { campaignId, input: {}, key: undefined });
     return decodeId('run', accepted.id) ?? '';
   }

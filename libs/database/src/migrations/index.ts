@@ -8,6 +8,7 @@ import { SegmentsSegments1795300000500 } from './1795300000500-segments-segments
 import { CampaignsRuns1795300000600 } from './1795300000600-campaigns-runs.js';
 import { InboxMessages1795300000700 } from './1795300000700-inbox-messages.js';
 import { PushDevices1795300000800 } from './1795300000800-push-devices.js';
+import { EngagementReceipts1795300000900 } from './1795300000900-engagement-receipts.js';
 
 /** The one linear history of the schema, oldest first. */
 export const MIGRATIONS = [
@@ -21,4 +22,5 @@ export const MIGRATIONS = [
   CampaignsRuns1795300000600,
   InboxMessages1795300000700,
   PushDevices1795300000800,
+  EngagementReceipts1795300000900,
 ];

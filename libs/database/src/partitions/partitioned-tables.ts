@@ -48,4 +48,21 @@ export const PARTITIONED_TABLES: readonly PartitionedTable[] = [
     retentionDays: 120,
     owner: 'push',
   },
+  {
+    parent: 'engagement.receipt',
+    key: { column: 'message_key', type: 'uuidv7' },
+    interval: 'week',
+    ahead: 4,
+    retentionDays: 180,
+    owner: 'engagement',
+  },
+  {
+    parent: 'engagement.message_count',
+    key: { column: 'message_key', type: 'uuidv7' },
+    interval: 'week',
+    ahead: 4,
+    // As long as the receipts: counts equal a recount.
+    retentionDays: 180,
+    owner: 'engagement',
+  },
 ];

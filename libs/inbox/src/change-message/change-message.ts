@@ -1,14 +1,14 @@
 import { Injectable } from '@nestjs/common';
-import { decodeMessageId, inboxMessageChangedV1 } from '#contracts';
-import { Database } from '#database';
+import { Clock, decodeMessageId, engagementRecordedV1, inboxMessageChangedV1 } from '#contracts';
+import { Database, type Transaction } from '#database';
 import { Outbox } from '#event-log';
 import { InboxMessageNotFoundError } from '../inbox.errors.js';
 import { MessagePresenter, type InboxMessage } from '../message.js';
-import { MessageStore, type InboxChange, type InboxOwner, type MessageChange } from '../message.store.js';
+import { MessageStore, type Happening, type InboxChange, type InboxOwner, type MessageChange } from '../message.store.js';
 
 /**
- * Changes the state of messages and tells the subscriber's other tabs, both in one transaction. A repeat changes nothing and tells
- * nobody. Expired messages can be changed: a tab may still show one.
+ * Changes the state of messages, tells the subscriber's other tabs and records what was seen, read and archived, all in one
+ * transaction. A repeat changes nothing and tells nobody. Expired messages can be changed: a tab may still show one.
  */
 @Injectable()
 export class ChangeMessage {
@@ -17,6 +17,7 @@ export class ChangeMessage {
     private readonly messages: MessageStore,
     private readonly outbox: Outbox,
     private readonly presenter: MessagePresenter,
+    private readonly clock: Clock,
   ) {}
 
   /** @throws InboxMessageNotFoundError for unknown messages and, alike, for those of somebody else. */
@@ -27,6 +28,7 @@ export class ChangeMessage {
       const changed = await this.messages.change(owner, key.messageKey, change, tx);
       if (changed === undefined) return this.messages.find(owner, key.messageKey, tx);
       await this.outbox.append(inboxMessageChangedV1, [{ ...toRecordOwner(owner), message_key: key.messageKey }], tx);
+      await this.recordEngagement(owner, [changed], tx);
       return changed;
     });
     const [presented] = row === undefined ? [] : await this.presenter.present(owner.environmentId, [row]);
@@ -38,9 +40,16 @@ export class ChangeMessage {
   async changeAll(owner: InboxOwner, change: InboxChange): Promise<number> {
     return this.database.transaction(async (tx) => {
       const changed = await this.messages.changeAll(owner, change, tx);
-      if (changed > 0) await this.outbox.append(inboxMessageChangedV1, [toRecordOwner(owner)], tx);
-      return changed;
+      if (changed.length > 0) await this.outbox.append(inboxMessageChangedV1, [toRecordOwner(owner)], tx);
+      await this.recordEngagement(owner, changed, tx);
+      return changed.length;
     });
+  }
+
+  private async recordEngagement(owner: InboxOwner, happenings: readonly Happening[], tx: Transaction): Promise<void> {
+    const shared = { ...toRecordOwner(owner), channel: 'inbox' as const, occurred_at: this.clock.now().toISOString() };
+    const events = happenings.flatMap(({ message_key, happened }) => happened.map((kind) => ({ ...shared, message_key, kind })));
+    await this.outbox.append(engagementRecordedV1, events, tx);
   }
 }
 

@@ -1,0 +1,26 @@
+import { describe, expect, it } from 'vitest';
+import { BelfryConfig } from '#config';
+import { newUuid } from '#contracts';
+import { FixedClock } from '#testing';
+import { EngagementAge } from './engagement-age.js';
+import { engagementConfig } from './engagement.config.js';
+import { engagementPartitions } from './partitions/keep-partitions.js';
+
+describe('how long engagement is kept', () => {
+  const clock = new FixedClock('2026-11-22T12:00:00.000Z');
+  const age = new EngagementAge(BelfryConfig.load([engagementConfig], { ENGAGEMENT_RETENTION_DAYS: '30' }), clock);
+  const keyOfDaysAgo = (days: number) => newUuid(clock.now().getTime() - days * 86_400_000);
+
+  it('is counted from the trigger of the message', () => {
+    expect(age.isOver(keyOfDaysAgo(0))).toBe(false);
+    expect(age.isOver(keyOfDaysAgo(29.99))).toBe(false);
+    expect(age.isOver(keyOfDaysAgo(30))).toBe(true);
+  });
+
+  it('is the same for the rows and for their counts', () => {
+    expect(engagementPartitions(30).map(({ parent, retentionDays }) => [parent, retentionDays])).toEqual([
+      ['engagement.receipt', 30],
+      ['engagement.message_count', 30],
+    ]);
+  });
+});

@@ -1,0 +1,32 @@
+import { Module } from '@nestjs/common';
+import { Clock, SystemClock } from '#contracts';
+import { ContentModule } from '#content';
+import { ReceiptModule } from '#identity';
+import { SubscribersModule } from '#subscribers';
+import { EngagementAge } from './engagement-age.js';
+import { EngagementRateLimit } from './engagement-rate-limit.js';
+import { EngagementStore } from './engagement.store.js';
+import { FollowLinkController } from './follow-link/follow-link.controller.js';
+import { FollowLink } from './follow-link/follow-link.js';
+import { KEEP_PARTITIONS } from './partitions/keep-partitions.js';
+import { RecordEngagementController } from './record-engagement/record-engagement.controller.js';
+import { RecordEngagement } from './record-engagement/record-engagement.js';
+import { TallyEngagementConsumer } from './tally-engagement/tally-engagement.consumer.js';
+import { TallyEngagement } from './tally-engagement/tally-engagement.js';
+
+const SYSTEM_CLOCK = { provide: Clock, useClass: SystemClock };
+
+/** The gateway's part: receipts come in, links lead on. */
+@Module({
+  imports: [ContentModule, SubscribersModule, ReceiptModule],
+  controllers: [RecordEngagementController, FollowLinkController],
+  providers: [SYSTEM_CLOCK, EngagementAge, EngagementRateLimit, RecordEngagement, FollowLink],
+})
+export class EngagementApiModule {}
+
+/** The part of the delivery apps: writes and counts engagement and keeps its partitions. */
+@Module({
+  controllers: [TallyEngagementConsumer],
+  providers: [SYSTEM_CLOCK, EngagementAge, EngagementStore, TallyEngagement, KEEP_PARTITIONS],
+})
+export class EngagementTallyModule {}
