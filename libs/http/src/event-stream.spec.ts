@@ -1,8 +1,10 @@
+import { once } from 'node:events';
 import { connect } from 'node:net';
 import { Controller, Get, Module, Res } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyReply } from 'fastify';
 import { afterEach, describe, expect, it } from 'vitest';
+import { waitFor } from '#testing';
 import { countEventStreams, type EventStream, openEventStream } from './event-stream.js';
 import { ShutdownService } from './shutdown.js';
 import { createTestApp } from './test-app.js';
@@ -11,12 +13,20 @@ const HEARTBEAT_MS = 20;
 const BUFFER_BYTES_MAX = 4_096;
 
 let opened: EventStream[] = [];
+let arrivals = 0;
 
 @Controller('stream')
 class StreamController {
   @Get()
   stream(@Res() reply: FastifyReply): void {
     opened.push(openEventStream(reply, { heartbeatMs: HEARTBEAT_MS, bufferBytesMax: BUFFER_BYTES_MAX }));
+  }
+
+  @Get('late')
+  async late(@Res() reply: FastifyReply): Promise<void> {
+    arrivals += 1;
+    await once(reply.raw, 'close');
+    this.stream(reply);
   }
 }
 
@@ -27,6 +37,7 @@ let app: NestFastifyApplication;
 
 async function listen(): Promise<string> {
   opened = [];
+  arrivals = 0;
   app = await createTestApp(StreamModule, { BELFRY_SHUTDOWN_DRAIN_MS: '5000' });
   await app.listen(0, '127.0.0.1');
   return app.getUrl();
@@ -94,6 +105,18 @@ describe('openEventStream', () => {
     await closed;
     expect(stream.signal.aborted).toBe(true);
     expect(stream.send({ event: 'late', data: 1 })).toBe(false);
+    expect(countEventStreams(instance())).toBe(0);
+  });
+
+  it('has ended when the client left before it was opened', async () => {
+    const url = await listen();
+    const leaving = new AbortController();
+    const answer = fetch(`${url}/stream/late`, { signal: leaving.signal });
+    await waitFor(() => arrivals > 0);
+    leaving.abort();
+    await expect(answer).rejects.toThrow('aborted');
+    await waitFor(() => opened.length > 0);
+    expect(opened[0]?.signal.aborted).toBe(true);
     expect(countEventStreams(instance())).toBe(0);
   });
 

@@ -102,6 +102,8 @@ class SseStream implements EventStream {
   open(): void {
     const { raw } = this.reply;
     this.reply.hijack();
+    // The client left while the route prepared the stream: its leaving was told before anybody here listened.
+    if (raw.destroyed) return this.end();
     raw.on('close', () => this.end());
     raw.on('error', () => this.end());
     raw.writeHead(200, {
