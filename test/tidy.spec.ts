@@ -46,7 +46,7 @@ describe('tidy', () => {
       .map(read)
       .join('\n');
     for (const { topic } of TOPICS) {
-      expect(topic).toMatch(/^[a-z]+(\.[a-z]+){2,3}\.v\d+$/);
+      expect(topic).toMatch(/^[a-z]+(\.[a-z]+){1,3}\.v\d+$/);
       const contract = contracts.get(topic);
       expect(contract, `contract of ${topic}`).toBeDefined();
       expect(consumers, `consumer of ${topic}`).toContain(`@ConsumeBatch(${contract}`);
