@@ -1,4 +1,6 @@
 import { runApp, runMain } from '#http';
 import { GatewayModule } from './gateway.module.js';
 
-await runMain(() => runApp({ name: 'gateway', module: GatewayModule.forRoot(), sections: GatewayModule.sections }));
+await runMain(() =>
+  runApp({ name: 'gateway', module: GatewayModule.forRoot(), sections: GatewayModule.sections, required: ['DATABASE_URL'] }),
+);

@@ -2,7 +2,8 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { BelfryConfig, type Environment } from '#config';
 import { databaseConfig, type EmbeddedPostgres, migrate, startEmbeddedPostgres } from '#database';
 import { runApp, ShutdownService } from '#http';
-import { withEmbeddedSecretKey } from '#tenancy';
+import { createWideLogger, telemetryConfig } from '#telemetry';
+import { tenancyConfig, withEmbeddedSecretKey } from '#tenancy';
 import { StandaloneModule } from './standalone.module.js';
 
 /** A running standalone app. */
@@ -26,9 +27,12 @@ export interface StandaloneSteps {
  * The embedded Postgres ends in the last stage of the shutdown.
  */
 export async function startStandalone(env: Environment, steps: StandaloneSteps = {}): Promise<Standalone> {
-  const { databaseUrl, embeddedDirectory } = BelfryConfig.load([databaseConfig], env, StandaloneModule.sections).of(databaseConfig);
+  const config = loadConfiguration(env);
+  const { databaseUrl, embeddedDirectory, startWaitMs } = config.of(databaseConfig);
+  const { logLevel: level, logFormat: format } = config.of(telemetryConfig);
+  const log = createWideLogger({ service: 'standalone', level, format });
   let postgres: EmbeddedPostgres | undefined;
-  if (databaseUrl === undefined) postgres = await startEmbeddedPostgres({ dataDir: embeddedDirectory });
+  if (databaseUrl === undefined) postgres = await startEmbeddedPostgres({ dataDir: embeddedDirectory, log });
   try {
     const url = databaseUrl ?? (postgres as EmbeddedPostgres).url;
     steps.onPostgres?.({
@@ -37,7 +41,7 @@ export async function startStandalone(env: Environment, steps: StandaloneSteps =
       adopted: postgres?.adopted ?? false,
       ...(postgres === undefined ? {} : { dataDir: embeddedDirectory }),
     });
-    await migrate(url);
+    await migrate(url, { log, startWaitMs });
     steps.onMigrated?.();
     const effectiveEnv = postgres === undefined ? env : await withEmbeddedSecretKey(env, embeddedDirectory);
     const running = await runApp({
@@ -53,4 +57,14 @@ export async function startStandalone(env: Environment, steps: StandaloneSteps =
     await postgres?.stop();
     throw error;
   }
+}
+
+/** Reads all of the configuration before anything is started, so that every fault is told at once. */
+function loadConfiguration(env: Environment): BelfryConfig {
+  const alsoKnown = StandaloneModule.sections;
+  const isUnset = (key: string): boolean => (env[key] ?? '').trim() === '';
+  // The installation's key is made beside the embedded Postgres, after this.
+  const keyIsMade = isUnset('DATABASE_URL') && isUnset('BELFRY_SECRET_KEY');
+  const sections = keyIsMade ? alsoKnown.filter((section) => section !== tenancyConfig) : alsoKnown;
+  return BelfryConfig.load(sections, env, { alsoKnown });
 }

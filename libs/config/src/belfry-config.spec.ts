@@ -89,8 +89,20 @@ describe('BelfryConfig.load', () => {
   });
 
   it("does not warn about keys of another process's sections", () => {
-    const config = BelfryConfig.load([storeConfig], { STORE_URL: 'https://a.example', BELFRY_OTHER_NAME: 'x' }, [otherConfig]);
+    const config = BelfryConfig.load(
+      [storeConfig],
+      { STORE_URL: 'https://a.example', BELFRY_OTHER_NAME: 'x' },
+      { alsoKnown: [otherConfig] },
+    );
     expect(config.warnings).toEqual([]);
+  });
+
+  it('lists an optional key that the process cannot do without among the other faults', () => {
+    const required = ['BELFRY_STORE_PASSWORD', 'BELFRY_STORE_RETRIES_MAX'];
+    expect(() => BelfryConfig.load([storeConfig], { BELFRY_STORE_RETRIES_MAX: '1' }, { required })).toThrow(
+      'The configuration has 2 faults:\n  STORE_URL: is missing\n' +
+        '    -> Give a whole URL. for example STORE_URL=https://store.example\n  BELFRY_STORE_PASSWORD: is missing',
+    );
   });
 
   it('refuses two sections that declare the same key', () => {

@@ -11,6 +11,14 @@ const OWN_KEY_PREFIX = 'BELFRY_';
 /** Variables of `npm test`, `npm run demo` and other scripts, read outside the running processes. */
 const SCRIPT_KEYS: readonly string[] = ['BELFRY_REQUIRE'];
 
+/** What a process says about its configuration besides its sections. */
+export interface LoadOptions {
+  /** Sections of other processes that may share the same environment; their keys are no typos here. */
+  readonly alsoKnown?: readonly ConfigSection[];
+  /** Keys of optional settings that this process cannot do without. */
+  readonly required?: readonly string[];
+}
+
 /** Longest value shown in a fault; longer ones are cut. */
 const SHOWN_VALUE_CHARACTERS_MAX = 80;
 
@@ -31,15 +39,14 @@ export class BelfryConfig {
   /**
    * Parses all sections. An empty variable counts as unset.
    *
-   * @param alsoKnown sections of other processes that may share the same environment; their keys are no typos here.
    * @throws ConfigError listing every fault of every section.
    */
-  static load(sections: readonly ConfigSection[], env: Environment, alsoKnown: readonly ConfigSection[] = []): BelfryConfig {
+  static load(sections: readonly ConfigSection[], env: Environment, { alsoKnown = [], required = [] }: LoadOptions = {}): BelfryConfig {
     assertNoConflicts([...sections, ...alsoKnown]);
     const faults: ConfigFault[] = [];
     const values = new Map<ConfigSection, Readonly<Record<string, unknown>>>();
     for (const section of new Set(sections)) {
-      const parsed = parseSection(section, env);
+      const parsed = parseSection(section, env, required);
       faults.push(...parsed.faults);
       values.set(section, Object.freeze(parsed.values));
     }
@@ -83,14 +90,19 @@ function assertNoConflicts(sections: readonly ConfigSection[]): void {
   }
 }
 
-function parseSection(section: ConfigSection, env: Environment): { values: Record<string, unknown>; faults: readonly ConfigFault[] } {
+function parseSection(
+  section: ConfigSection,
+  env: Environment,
+  required: readonly string[],
+): { values: Record<string, unknown>; faults: readonly ConfigFault[] } {
   const values: Record<string, unknown> = {};
   const faults: ConfigFault[] = [];
   for (const [name, declared] of Object.entries(section.settings)) {
     const text = textOf(declared.key, env);
     const parsed = declared.schema.safeParse(text);
-    if (parsed.success) values[name] = deepFreeze(parsed.data);
-    else faults.push(faultOf(declared, text, parsed.error));
+    if (!parsed.success) faults.push(faultOf(declared, text, parsed.error));
+    else if (text === undefined && required.includes(declared.key)) faults.push(faultOf(declared, text));
+    else values[name] = deepFreeze(parsed.data);
   }
   if (faults.length === 0 && section.check !== undefined) faults.push(...section.check(values));
   return { values, faults };
@@ -101,8 +113,8 @@ function textOf(key: string, env: Environment): string | undefined {
   return text === '' ? undefined : text;
 }
 
-function faultOf(declared: Setting, text: string | undefined, error: z.ZodError): ConfigFault {
-  const reasons = error.issues.map((issue) => issue.message).join('; ');
+function faultOf(declared: Setting, text: string | undefined, error?: z.ZodError): ConfigFault {
+  const reasons = (error?.issues ?? []).map((issue) => issue.message).join('; ');
   const problem = text === undefined ? 'is missing' : `${showText(declared, text)} is not valid: ${reasons}`;
   const example = declared.example === undefined ? undefined : `for example ${declared.key}=${declared.example}`;
   const remedy = [declared.remedy, example].filter((part) => part !== undefined).join(' ');

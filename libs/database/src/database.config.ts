@@ -7,7 +7,8 @@ export const databaseConfig = defineConfig('database', {
   databaseUrl: setting('DATABASE_URL', z.url({ protocol: /^postgres(ql)?$/ }).optional(), {
     describe:
       'Postgres 15 or newer. Unset: `npm run demo` and `npm start` run an embedded Postgres of their own; the separate apps need it.',
-    remedy: 'Write the URL of a database that exists and whose user may create schemas.',
+    remedy:
+      'Write the URL of a database that exists and whose user may create schemas, or run `npm start`, which brings a Postgres of its own.',
     example: 'postgres://belfry:secret@db.internal:5432/belfry',
     secret: true,
   }),

@@ -27,6 +27,17 @@ export class MigrationBlockedError extends BelfryError {
   };
 }
 
+/** The database has not the schema of this code, and this process does not bring it there by itself. */
+export class DatabaseNotMigratedError extends BelfryError {
+  static override readonly facts: ErrorFacts = {
+    code: 'database_not_migrated',
+    httpStatus: 503,
+    disposition: 'pause',
+    title: 'The database lacks migrations',
+    hint: 'Run `npm run migrate` with the same DATABASE_URL, then start the process again.',
+  };
+}
+
 /** The embedded Postgres could not be started. The message says which step failed; the server's log says why. */
 export class EmbeddedPostgresError extends BelfryError {
   static override readonly facts: ErrorFacts = {

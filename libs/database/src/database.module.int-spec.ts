@@ -6,7 +6,7 @@ import { telemetryConfig, TelemetryModule } from '#telemetry';
 import { createTestCluster, createTestDatabase, type TestDatabase } from '#testing';
 import { Database } from './database.js';
 import { databaseConfig } from './database.config.js';
-import { DatabaseUnavailableError } from './database.errors.js';
+import { DatabaseNotMigratedError, DatabaseUnavailableError } from './database.errors.js';
 import { DatabaseModule } from './database.module.js';
 import { openDatabase } from './open-database.js';
 
@@ -42,6 +42,14 @@ describe('DatabaseModule', () => {
     await app.close();
     await expect(database.ping()).rejects.toThrow(DatabaseUnavailableError);
   });
+});
+
+it('refuses a database that lacks migrations, in words that name the remedy', async () => {
+  const test = await createTestDatabase({ migrated: false });
+  const imports = [ConfigModule.forRoot(load({ DATABASE_URL: test.url })), TelemetryModule.forRoot('test'), DatabaseModule.forRoot()];
+  await expect(Test.createTestingModule({ imports }).compile()).rejects.toThrow(DatabaseNotMigratedError);
+  expect(DatabaseNotMigratedError.facts.hint).toContain('npm run migrate');
+  await test.close();
 });
 
 describe('openDatabase', () => {

@@ -3,10 +3,12 @@ import { BelfryConfig } from '#config';
 import { WideLogger } from '#telemetry';
 import { Database } from './database.js';
 import { databaseConfig } from './database.config.js';
+import { assertMigrated } from './migrate.js';
 import { openDatabase, type OpenDatabaseOptions } from './open-database.js';
 
 /**
- * Makes the process's one `Database` injectable everywhere. Needs `ConfigModule` (section `databaseConfig`) and `TelemetryModule`.
+ * Makes the process's one `Database` injectable everywhere. Needs `ConfigModule` (section `databaseConfig`) and `TelemetryModule`, and
+ * a database that has the schema of this code: otherwise the start fails with `DatabaseNotMigratedError`.
  * The pool is closed in Nest's last shutdown stage, after consumers and servers have drained.
  */
 @Module({})
@@ -22,7 +24,7 @@ export class DatabaseModule implements OnApplicationShutdown {
         {
           provide: Database,
           inject: [BelfryConfig, WideLogger],
-          useFactory: (config: BelfryConfig, log: WideLogger) => openDatabase(config.of(databaseConfig), { ...options, log }),
+          useFactory: (config: BelfryConfig, log: WideLogger) => openMigrated(config, { ...options, log }),
         },
       ],
       exports: [Database],
@@ -31,5 +33,16 @@ export class DatabaseModule implements OnApplicationShutdown {
 
   async onApplicationShutdown(): Promise<void> {
     await this.database.close();
+  }
+}
+
+async function openMigrated(config: BelfryConfig, options: OpenDatabaseOptions): Promise<Database> {
+  const database = await openDatabase(config.of(databaseConfig), options);
+  try {
+    await assertMigrated(database);
+    return database;
+  } catch (error) {
+    await database.close();
+    throw error;
   }
 }

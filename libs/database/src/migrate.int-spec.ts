@@ -1,8 +1,8 @@
 import { Client } from 'pg';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createTestDatabase, type TestDatabase, waitFor } from '#testing';
-import { MigrationBlockedError } from './database.errors.js';
-import { isMigrated, migrate, MIGRATION_TABLE, pendingMigrations } from './migrate.js';
+import { DatabaseNotMigratedError, MigrationBlockedError } from './database.errors.js';
+import { assertMigrated, migrate, MIGRATION_TABLE, pendingMigrations } from './migrate.js';
 import { MIGRATIONS } from './migrations/index.js';
 
 const NAMES = MIGRATIONS.map((migration) => migration.name);
@@ -15,10 +15,10 @@ describe('migrate', () => {
   afterEach(() => test.close());
 
   it('brings an empty database to the schema, and finds nothing to do then', async () => {
-    expect(await isMigrated(test.database)).toBe(false);
+    await expect(assertMigrated(test.database)).rejects.toThrow(DatabaseNotMigratedError);
     expect(await pendingMigrations(test.database)).toEqual(NAMES);
     expect(await migrate(test.url)).toEqual(NAMES);
-    expect(await isMigrated(test.database)).toBe(true);
+    await assertMigrated(test.database);
     expect(await migrate(test.url)).toEqual([]);
   });
 
@@ -34,7 +34,7 @@ describe('migrate', () => {
     await test.database.execute({
       text: `INSERT INTO ${MIGRATION_TABLE} (timestamp, name) VALUES (9999999999999, 'FromTheFuture9999999999999')`,
     });
-    expect(await isMigrated(test.database)).toBe(true);
+    await assertMigrated(test.database);
     await test.database.execute({ text: `DELETE FROM ${MIGRATION_TABLE} WHERE name = $1`, values: [NAMES.at(-1)] });
     expect(await pendingMigrations(test.database)).toEqual([NAMES.at(-1)]);
   });

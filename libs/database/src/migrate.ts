@@ -12,15 +12,24 @@ import { DataSource } from 'typeorm';
 import { SystemClock } from '#contracts';
 import { Database, type Sql } from './database.js';
 import { type DatabaseLog, SILENT_LOG } from './database-log.js';
-import { errorCodeOf, LOCK_NOT_AVAILABLE_SQLSTATE, MigrationBlockedError, translateError } from './database.errors.js';
+import {
+  DatabaseNotMigratedError,
+  errorCodeOf,
+  LOCK_NOT_AVAILABLE_SQLSTATE,
+  MigrationBlockedError,
+  translateError,
+} from './database.errors.js';
 import { MIGRATIONS } from './migrations/index.js';
 import { PartitionManager } from './partitions/partition-manager.js';
 import { PARTITIONED_TABLES } from './partitions/partitioned-tables.js';
+import { untilAvailable } from './until-available.js';
 
 export interface MigrateOptions {
   readonly log?: DatabaseLog;
   /** How long to wait for another process that migrates. */
   readonly lockWaitMsMax?: number;
+  /** How long to wait for a server that is still starting; not at all by default. */
+  readonly startWaitMs?: number;
 }
 
 /** Where TypeORM notes what has run. */
@@ -38,12 +47,10 @@ const BLOCKED_DELAY_MS = 1_000;
  * @throws MigrationBlockedError when a lock did not come; DatabaseUnavailableError.
  */
 export async function migrate(url: string, options: MigrateOptions = {}): Promise<readonly string[]> {
-  const { log = SILENT_LOG, lockWaitMsMax = LOCK_WAIT_MS_MAX } = options;
-  const lock = new Client({ connectionString: url, application_name: 'belfry migrate lock', keepAlive: true });
-  lock.on('error', () => undefined);
+  const { log = SILENT_LOG, lockWaitMsMax = LOCK_WAIT_MS_MAX, startWaitMs = 0 } = options;
+  const lock = await untilAvailable(() => connectForLock(url), { waitMs: startWaitMs, log });
   const startedMs = performance.now();
   try {
-    await lock.connect();
     await lock.query("SELECT set_config('lock_timeout', $1, false)", [String(lockWaitMsMax)]);
     await lock.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK_KEY]);
     const names = await runPending(url, log);
@@ -71,9 +78,25 @@ export async function pendingMigrations(sql: Sql): Promise<readonly string[]> {
   return names.filter((name) => !done.has(name));
 }
 
-/** True when this code may work on the database. A database that is further on is fine: the old release of a rolling update. */
-export async function isMigrated(sql: Sql): Promise<boolean> {
-  return (await pendingMigrations(sql)).length === 0;
+/**
+ * Makes sure that this code may work on the database. A database that is further on is fine: the old release of a rolling update.
+ * @throws DatabaseNotMigratedError
+ */
+export async function assertMigrated(sql: Sql): Promise<void> {
+  const pending = await pendingMigrations(sql);
+  if (pending.length > 0) throw new DatabaseNotMigratedError(`The database lacks ${pending.length} of ${MIGRATIONS.length} migrations`);
+}
+
+/** @throws DatabaseUnavailableError */
+async function connectForLock(url: string): Promise<Client> {
+  const client = new Client({ connectionString: url, application_name: 'belfry migrate lock', keepAlive: true });
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    return client;
+  } catch (error) {
+    throw translateError(error);
+  }
 }
 
 async function runPending(url: string, log: DatabaseLog): Promise<readonly string[]> {

@@ -1,12 +1,9 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { ConfigError, type ConfigOf } from '#config';
 import { Database } from './database.js';
 import type { DatabaseOptions } from './data-source.js';
 import { SILENT_LOG } from './database-log.js';
 import type { databaseConfig } from './database.config.js';
-import { DatabaseUnavailableError } from './database.errors.js';
-
-const OPEN_RETRY_DELAY_MS = 500;
+import { untilAvailable } from './until-available.js';
 
 /** What a process adds to the configuration. */
 export interface OpenDatabaseOptions extends Pick<DatabaseOptions, 'applicationName' | 'entities' | 'log'> {
@@ -28,21 +25,7 @@ export async function openDatabase(
     throw new ConfigError([{ key: 'DATABASE_URL', problem: 'is missing', remedy }]);
   }
   const { poolConnectionsMax, connectTimeoutMs, statementTimeoutMs, idleInTransactionTimeoutMs, startWaitMs } = config;
-  const deadlineMs = performance.now() + startWaitMs;
-  for (;;) {
-    try {
-      return await Database.open({
-        ...options,
-        url,
-        poolConnectionsMax,
-        connectTimeoutMs,
-        statementTimeoutMs,
-        idleInTransactionTimeoutMs,
-      });
-    } catch (error) {
-      if (!(error instanceof DatabaseUnavailableError) || performance.now() + OPEN_RETRY_DELAY_MS > deadlineMs) throw error;
-      (options.log ?? SILENT_LOG).warn('database.start.waited', { remaining_ms: Math.round(deadlineMs - performance.now()) }, error);
-      await sleep(OPEN_RETRY_DELAY_MS);
-    }
-  }
+  const open = () =>
+    Database.open({ ...options, url, poolConnectionsMax, connectTimeoutMs, statementTimeoutMs, idleInTransactionTimeoutMs });
+  return untilAvailable(open, { waitMs: startWaitMs, log: options.log ?? SILENT_LOG });
 }

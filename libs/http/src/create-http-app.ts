@@ -10,7 +10,7 @@ import { closeEventStreams, countEventStreams } from './event-stream.js';
 import { HealthRegistry } from './health.js';
 import { createHttpAdapter } from './http-adapter.js';
 import { httpConfig } from './http.config.js';
-import { HTTP_ERRORS } from './http.errors.js';
+import { HTTP_ERRORS, ListenFailedError } from './http.errors.js';
 import { HttpModule } from './http.module.js';
 import { buildDocument } from './openapi.js';
 import { ERRORS_PAGE_PATH } from './problem.js';
@@ -37,6 +37,14 @@ export interface HttpAppOptions {
 export const API_DESCRIPTION =
   'Campaigns, inbox and Web Push with true counts. Errors are problem details (RFC 9457) with a stable `code`.';
 
+/** System errors of `listen` in words. */
+const LISTEN_FAILURES: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'another process has this port',
+  EACCES: 'this user may not take this port',
+  EADDRNOTAVAIL: 'the address is not one of this machine',
+  ENOTFOUND: 'the host name is not known',
+};
+
 @Module({})
 class AppRootModule {}
 
@@ -56,6 +64,8 @@ export async function createHttpApp(module: Type | DynamicModule, options: HttpA
   const app = await NestFactory.create<NestFastifyApplication>(root, createHttpAdapter(config.of(httpConfig)), {
     bodyParser: false,
     bufferLogs: true,
+    // What Nest has to say about a failed start is in the error, which `runMain` tells.
+    autoFlushLogs: false,
     abortOnError: false,
   });
   const logger = app.get(WideLogger);
@@ -75,6 +85,7 @@ export async function createHttpApp(module: Type | DynamicModule, options: HttpA
  * stages when the start fails (a port in use).
  *
  * @returns the URL the server listens on.
+ * @throws ListenFailedError, and whatever the start of a module or a consumer throws.
  */
 export async function startHttpApp(app: NestFastifyApplication): Promise<string> {
   const config = app.get(BelfryConfig);
@@ -85,7 +96,9 @@ export async function startHttpApp(app: NestFastifyApplication): Promise<string>
   try {
     const { host, port } = config.of(httpConfig);
     await app.startAllMicroservices();
-    await app.listen(port, host);
+    await app.listen(port, host).catch((error: unknown) => {
+      throw listenFailure(error, `${host}:${port}`);
+    });
   } catch (error) {
     await shutdown.shutdown('start_failed');
     throw error;
@@ -94,6 +107,12 @@ export async function startHttpApp(app: NestFastifyApplication): Promise<string>
   const summary = Object.entries(config.summary()).map(([key, value]) => `${key}=${value}`);
   logger.info('app.started', { url, config: summary });
   return url;
+}
+
+/** What a person can mend about the address in words, anything else as it is. */
+function listenFailure(error: unknown, address: string): unknown {
+  const reason = LISTEN_FAILURES[(error as NodeJS.ErrnoException).code ?? ''];
+  return reason === undefined ? error : new ListenFailedError(`Cannot listen on ${address}: ${reason}`, { cause: error });
 }
 
 function serveDocs(app: NestFastifyApplication, options: HttpAppOptions): void {

@@ -219,21 +219,6 @@ export class HeadersTooLargeError extends BelfryError {
   };
 }
 
-/** The process is shutting down and takes no new requests. */
-export class ShuttingDownError extends BelfryError {
-  static override readonly facts: ErrorFacts = {
-    code: 'shutting_down',
-    httpStatus: 503,
-    disposition: 'retry',
-    title: 'The server is shutting down',
-    hint: 'Try again; another instance will answer.',
-  };
-
-  constructor() {
-    super('This instance takes no new requests.');
-  }
-}
-
 /** /metrics was asked for while metrics are off. */
 export class MetricsOffError extends BelfryError {
   static override readonly facts: ErrorFacts = {
@@ -247,6 +232,17 @@ export class MetricsOffError extends BelfryError {
   constructor() {
     super('This process collects no metrics.');
   }
+}
+
+/** The server could not take its address at the start. */
+export class ListenFailedError extends BelfryError {
+  static override readonly facts: ErrorFacts = {
+    code: 'listen_failed',
+    httpStatus: 503,
+    disposition: 'pause',
+    title: 'The server cannot listen on its address',
+    hint: 'Set BELFRY_HTTP_HOST and BELFRY_HTTP_PORT to a free address of this machine, or end the process that has it.',
+  };
 }
 
 /** Something failed that nobody expected. The reason is in the log under the same request_id, never in the answer. */
@@ -283,7 +279,7 @@ export const HTTP_ERRORS = [
   RequestRefusedError,
   RequestTimeoutError,
   HeadersTooLargeError,
-  ShuttingDownError,
   MetricsOffError,
+  ListenFailedError,
   InternalError,
 ] as const;

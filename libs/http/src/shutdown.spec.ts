@@ -145,7 +145,7 @@ describe('an app in shutdown', () => {
     const env = { LOG_LEVEL: 'silent', BELFRY_HTTP_PORT: String(port), BELFRY_HTTP_HOST: '127.0.0.1' };
     const app = await createHttpApp(PoolModule, { name: 'test', config: BelfryConfig.load([httpConfig, telemetryConfig], env) });
     vi.spyOn(app.get(ShutdownService), 'listenForSignals').mockReturnValue();
-    await expect(startHttpApp(app)).rejects.toThrow('EADDRINUSE');
+    await expect(startHttpApp(app)).rejects.toThrow('another process has this port');
     expect(closed).toBe(true);
     blocker.close();
   });
