@@ -11,6 +11,5 @@ export {
   type PushDeliveryState,
 } from './push-delivery-state.js';
 export { PUSH_VENDORS, type PushEndpoint, type PushVendor } from './push-vendor.js';
-export { DeliveryReceipts, type ReceiptSubject } from './send/delivery-receipts.js';
 export { PushTransportError } from './transport/push-transport.errors.js';
 export { type PushRequest, PushTransport } from './transport/push-transport.js';

@@ -11,11 +11,17 @@ import {
   type TopicContract,
 } from '#contracts';
 import { EventLogServer, Outbox } from '#event-log';
+import { ReceiptTokens } from '#identity';
 import { createTestDatabase, type FakePushService, startFakePushService, type TestDatabase, waitFor } from '#testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PushDeliveryModule } from './push.module.js';
 import { makePushApp, PushGateway } from './testing/push-app.js';
 import { PushFixture } from './testing/push-fixture.store.js';
+
+/** What a device reads, as far as it is looked at. */
+interface ReceivedPayload {
+  readonly notification: { readonly data: { readonly belfry: { readonly receipt: string } } };
+}
 
 describe('push from request to device, over the event log and the wire', () => {
   let test: TestDatabase;
@@ -88,13 +94,17 @@ describe('push from request to device, over the event log and the wire', () => {
     });
     expect(service.violations).toEqual([]);
     expect(service.received.map(({ deviceId }) => deviceId).sort()).toEqual([phone, laptop, shaky].map(({ deviceId }) => deviceId).sort());
-    const payload = JSON.parse(service.received.find(({ deviceId }) => deviceId === phone.deviceId)?.payload ?? '') as Record<
-      string,
-      unknown
-    >;
+    const received = service.received.find(({ deviceId }) => deviceId === phone.deviceId);
+    const payload = JSON.parse(received?.payload ?? '') as ReceivedPayload;
+    const messageId = encodeMessageId(batch.message_key, anna);
     expect(payload).toMatchObject({
       web_push: 8030,
-      notification: { title: 'Your contract ends soon', tag: encodeMessageId(batch.message_key, anna) },
+      notification: { title: 'Your contract ends soon', tag: messageId, data: { belfry: { message_id: messageId } } },
+    });
+    const { receipt } = payload.notification.data.belfry;
+    expect(delivery.get(ReceiptTokens, { strict: false }).verify(receipt)).toMatchObject({
+      verdict: 'valid',
+      receipt: { messageKey: batch.message_key, subscriberId: anna, channel: 'push', contentId },
     });
     expect(await fixture.readDeviceCounts(batch)).toMatchObject({ targeted: 4, accepted: 3, gone: 1, pending: 0 });
   });

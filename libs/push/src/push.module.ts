@@ -4,6 +4,7 @@ import { type FactoryProvider, Module } from '@nestjs/common';
 import { BelfryConfig } from '#config';
 import { ContentModule } from '#content';
 import { Clock, SystemClock } from '#contracts';
+import { ReceiptModule } from '#identity';
 import { SubscribersModule } from '#subscribers';
 import { BatchStore } from './batch.store.js';
 import { AcceptDelivery } from './deliver/accept-delivery.js';
@@ -55,10 +56,10 @@ export class PushApiModule {}
 
 /**
  * The part of the push-delivery app: accepts delivery requests, sends what is due and keeps the table's partitions ahead. Needs
- * `TenancyModule`. Messages carry receipts when a global module provides `DeliveryReceipts`.
+ * `TenancyModule`.
  */
 @Module({
-  imports: [ContentModule, SubscribersModule],
+  imports: [ContentModule, SubscribersModule, ReceiptModule],
   controllers: [DeliverPushConsumer],
   providers: [
     ...KEY_PROVIDERS,

@@ -2,7 +2,7 @@ import { encodeMessageId, newUuid } from '#contracts';
 import { describe, expect, it } from 'vitest';
 import { buildPayload } from './build-payload.js';
 
-const ids = { messageKey: newUuid(), subscriberId: newUuid() };
+const ids = { messageKey: newUuid(), subscriberId: newUuid(), receipt: 'r1' };
 const messageId = encodeMessageId(ids.messageKey, ids.subscriberId);
 const parse = (payload: Buffer) => JSON.parse(payload.toString('utf8')) as { web_push: number; notification: Record<string, unknown> };
 
@@ -10,7 +10,12 @@ describe('buildPayload', () => {
   it('makes a declarative message with the required members and the message id as its tag', () => {
     expect(parse(buildPayload({ ...ids, fields: { title: 'Your contract ends soon' } }))).toEqual({
       web_push: 8030,
-      notification: { title: 'Your contract ends soon', navigate: '/', tag: messageId, data: { belfry: { message_id: messageId } } },
+      notification: {
+        title: 'Your contract ends soon',
+        navigate: '/',
+        tag: messageId,
+        data: { belfry: { message_id: messageId, receipt: 'r1' } },
+      },
     });
   });
 
@@ -27,7 +32,7 @@ describe('buildPayload', () => {
       ],
       data: { offer: 7 },
     };
-    const { notification } = parse(buildPayload({ ...ids, fields, rendered: { title: 'Hello Anna' }, locale: 'de', receipt: 'r1' }));
+    const { notification } = parse(buildPayload({ ...ids, fields, rendered: { title: 'Hello Anna' }, locale: 'de' }));
     expect(notification).toEqual({
       title: 'Hello Anna',
       body: 'Renew it now.',
@@ -46,6 +51,6 @@ describe('buildPayload', () => {
 
   it('lets no data of the customer stand in for its own fields', () => {
     const { notification } = parse(buildPayload({ ...ids, fields: { title: 'T', data: { belfry: 'forged' } } }));
-    expect(notification['data']).toEqual({ belfry: { message_id: messageId } });
+    expect(notification['data']).toEqual({ belfry: { message_id: messageId, receipt: 'r1' } });
   });
 });

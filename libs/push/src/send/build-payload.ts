@@ -10,7 +10,8 @@ export interface PayloadFacts {
   readonly rendered?: RenderedContent;
   /** BCP 47 language tag of the person, where it is known. */
   readonly locale?: string | null;
-  readonly receipt?: string;
+  /** Proves what the device reports of the message. */
+  readonly receipt: string;
 }
 
 /** Marks a message as declarative (RFC 8030's number): browsers that know the format show it without a service worker. */

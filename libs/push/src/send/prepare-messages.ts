@@ -1,10 +1,10 @@
-import { Injectable, Optional } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { ContentRenderError, ContentStore, renderContent, type Content } from '#content';
+import { ReceiptTokens } from '#identity';
 import { SubscriberStore, type SubscriberProfile } from '#subscribers';
 import { PAYLOAD_BYTES_MAX } from '../deliver/encrypt-payload.js';
 import type { ClaimedDelivery } from '../delivery.store.js';
 import { buildPayload } from './build-payload.js';
-import { DeliveryReceipts } from './delivery-receipts.js';
 
 /** Why a message cannot be made for a person; a reason code of the run's counts. */
 export type PrepareFailure = 'content_missing' | 'content_render_failed' | 'subscriber_gone' | 'payload_too_large';
@@ -21,7 +21,7 @@ export class PrepareMessages {
   constructor(
     private readonly contents: ContentStore,
     private readonly subscribers: SubscriberStore,
-    @Optional() private readonly receipts?: DeliveryReceipts,
+    private readonly receipts: ReceiptTokens,
   ) {}
 
   /** The message of each delivery, in the same order. */
@@ -41,14 +41,14 @@ export class PrepareMessages {
     if (content === undefined) return 'content_missing';
     if (content.personalised && profile === undefined) return 'subscriber_gone';
     try {
-      const { environmentId, messageKey, subscriberId, expiresAt } = delivery;
+      const { environmentId, messageKey, subscriberId, contentId, expiresAt } = delivery;
       const payload = buildPayload({
         messageKey,
         subscriberId,
         fields: content.fields,
         rendered: profile === undefined ? undefined : renderContent(content, profile),
         locale: profile?.locale,
-        receipt: this.receipts?.issue({ environmentId, messageKey, subscriberId, channel: 'push', expiresAt }),
+        receipt: this.receipts.sign({ environmentId, messageKey, subscriberId, contentId, channel: 'push' }, expiresAt),
       });
       return payload.length > PAYLOAD_BYTES_MAX ? 'payload_too_large' : payload;
     } catch (error) {

@@ -4,6 +4,7 @@ import { ContentStore, type ContentFields } from '#content';
 import { newUuid, type DeliveryRequested } from '#contracts';
 import type { Database } from '#database';
 import { Outbox } from '#event-log';
+import { ReceiptTokens } from '#identity';
 import { SubscriberStore } from '#subscribers';
 import { createWideLogger } from '#telemetry';
 import { SecretBox, seedEnvironment, tenancyConfig } from '#tenancy';
@@ -127,7 +128,8 @@ export class PushFixture {
     const batches = new BatchStore(database);
     const settleBatches = new SettleBatches(database, batches, new Outbox(database), clock);
     const settler = new Settler(settleBatches, batches, log);
-    const prepareMessages = new PrepareMessages(new ContentStore(database), new SubscriberStore(database));
+    const receipts = new ReceiptTokens(new SecretBox(Buffer.alloc(32, 7)), clock);
+    const prepareMessages = new PrepareMessages(new ContentStore(database), new SubscriberStore(database), receipts);
     const sendPush = new SendPush(this.makeVapidKeys(), this.secrets, transport, config, clock);
     const parkBatch = new ParkBatch(database, batches, this.deliveries);
     const steps = new LaneSteps(prepareMessages, sendPush, parkBatch, new WriteResults(database, this.deliveries));
