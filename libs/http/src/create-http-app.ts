@@ -17,7 +17,7 @@ import { ERRORS_PAGE_PATH } from './problem.js';
 import { ProblemFilter } from './problem.filter.js';
 import { renderErrorsPage } from './render-errors-doc.js';
 import { logRequests, RequestsInFlight } from './request-log.js';
-import type { ErrorClass } from './routes.js';
+import { errorsOfRoutes } from './routes.js';
 import { ShutdownService } from './shutdown.js';
 import { RequestValidationPipe } from './validation.pipe.js';
 
@@ -29,8 +29,6 @@ export interface HttpAppOptions {
   readonly config: BelfryConfig;
   /** Version in the OpenAPI document. */
   readonly version?: string;
-  /** Error classes explained at /docs/errors besides this lib's own. */
-  readonly errors?: readonly ErrorClass[];
 }
 
 /** Shown in the OpenAPI document. */
@@ -123,7 +121,7 @@ function serveDocs(app: NestFastifyApplication, options: HttpAppOptions): void {
     version: options.version ?? '1.0.0',
     ...(publicUrl === undefined ? {} : { publicUrl }),
   };
-  const page = renderErrorsPage([...HTTP_ERRORS, ...(options.errors ?? [])]);
+  const page = renderErrorsPage([...HTTP_ERRORS, ...errorsOfRoutes()]);
   SwaggerModule.setup('docs', app, () => buildDocument(app, facts), { jsonDocumentUrl: '/openapi.json', yamlDocumentUrl: '/openapi.yaml' });
   instanceOf(app).get(ERRORS_PAGE_PATH, (_request, reply) => reply.type('text/html; charset=utf-8').send(page));
 }

@@ -2,16 +2,18 @@ import { Controller, Get, Res } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
-import { HealthRegistry, type HealthReport } from './health.js';
-import { PROBLEM_MEDIA_TYPE } from './problem.js';
+import { HealthRegistry } from './health.js';
+import { NotReadyError } from './http.errors.js';
+import { classifyError } from './problem.js';
+import { sendProblem } from './problem.filter.js';
 import { Returns } from './returns.js';
-import { Public } from './routes.js';
+import { Public, Throws } from './routes.js';
 
 const liveSchema = z.object({ status: z.literal('live') }).meta({ id: 'HealthLive' });
 
 const readySchema = z
   .object({
-    status: z.enum(['ready', 'not_ready']),
+    status: z.literal('ready'),
     parts: z.array(z.object({ name: z.string(), ok: z.boolean(), reason: z.string().optional() })).readonly(),
   })
   .meta({ id: 'HealthReady' });
@@ -33,24 +35,12 @@ export class HealthController {
   @Get('ready')
   @ApiOperation({ operationId: 'readReadiness', summary: 'Tells whether the process can work, and which part prevents it' })
   @Public('probes have no credentials')
-  @Returns(200, readySchema, 'The process can work. 503 with the same body otherwise.')
-  async ready(@Res({ passthrough: true }) reply: FastifyReply): Promise<object> {
-    const report = await this.registry.check();
-    if (report.ready) return { status: 'ready', parts: report.parts } satisfies z.infer<typeof readySchema>;
-    void reply.code(503).header('content-type', PROBLEM_MEDIA_TYPE).header('retry-after', '1');
-    return notReady(report);
+  @Returns(200, readySchema, 'The process can work.')
+  @Throws(NotReadyError)
+  async ready(@Res() reply: FastifyReply): Promise<void> {
+    const { ready, parts } = await this.registry.check();
+    if (ready) void reply.send({ status: 'ready', parts } satisfies z.infer<typeof readySchema>);
+    // Sent, not thrown: probes come every few seconds, and what a part suffers from is logged by the part.
+    else sendProblem(reply, classifyError(new NotReadyError(parts)), reply.request.id);
   }
-}
-
-/** Looks like a problem, so that generic clients show it, and names each part. */
-function notReady(report: HealthReport): object {
-  const broken = report.parts.filter((part) => !part.ok).map((part) => part.name);
-  return {
-    type: 'about:blank',
-    title: 'Not ready',
-    status: 503,
-    detail: `Not working: ${broken.join(', ')}.`,
-    code: 'not_ready',
-    parts: report.parts,
-  };
 }

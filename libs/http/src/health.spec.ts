@@ -32,8 +32,9 @@ describe('/health', () => {
     expect(ready.statusCode).toBe(503);
     expect(ready.headers['content-type']).toBe('application/problem+json; charset=utf-8');
     expect(ready.json()).toMatchObject({
+      type: '/docs/errors#not_ready',
       code: 'not_ready',
-      detail: 'Not working: postgres.',
+      request_id: ready.headers['x-request-id'],
       parts: [
         { name: 'postgres', ok: false, reason: 'TypeError' },
         { name: 'event-log', ok: true },

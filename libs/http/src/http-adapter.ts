@@ -104,7 +104,7 @@ function limitBodyTime(request: FastifyRequest, timeoutMs: number): void {
   const { raw } = request;
   const hasBody = raw.headers['content-length'] !== undefined || raw.headers['transfer-encoding'] !== undefined;
   const { streamedTypes } = request.routeOptions.config as BelfryRouteConfig;
-  if (!hasBody || raw.complete !== false || streamedTypes !== undefined) return;
+  if (!hasBody || raw.complete || streamedTypes !== undefined) return;
   const timer = setTimeout(() => {
     if (!raw.complete) refuseConnection(Object.assign(new Error('body timeout'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' }), raw.socket);
   }, timeoutMs);

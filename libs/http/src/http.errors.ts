@@ -1,4 +1,5 @@
 import { BelfryError, type ErrorFacts, type FieldFault } from '#contracts';
+import type { PartHealth } from './health.js';
 
 /** Input that does not fit the route's schema; `faults` names each place. */
 export class ValidationFailedError extends BelfryError {
@@ -234,6 +235,21 @@ export class MetricsOffError extends BelfryError {
   }
 }
 
+/** A part that this process needs does not work. `parts` names each part and whether it works. */
+export class NotReadyError extends BelfryError {
+  static override readonly facts: ErrorFacts = {
+    code: 'not_ready',
+    httpStatus: 503,
+    disposition: 'pause',
+    title: 'The process cannot work at the moment',
+    hint: 'Send requests to another instance. `parts` names what does not work; the log of this process says why.',
+  };
+
+  constructor(parts: readonly PartHealth[]) {
+    super('A part that this process needs does not work.', { details: { parts } });
+  }
+}
+
 /** The server could not take its address at the start. */
 export class ListenFailedError extends BelfryError {
   static override readonly facts: ErrorFacts = {
@@ -280,6 +296,7 @@ export const HTTP_ERRORS = [
   RequestTimeoutError,
   HeadersTooLargeError,
   MetricsOffError,
+  NotReadyError,
   ListenFailedError,
   InternalError,
 ] as const;

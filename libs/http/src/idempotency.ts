@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createParamDecorator, type ExecutionContext, Injectable } from '@nestjs/common';
+import { ApiHeader } from '@nestjs/swagger';
 import type { FastifyRequest } from 'fastify';
 import type { Transaction } from '#database';
 import { IdempotencyKeyInvalidError, IdempotencyKeyReusedError } from './http.errors.js';
@@ -52,11 +53,28 @@ export function hashRequest(request: unknown): Buffer {
   return createHash('sha256').update(canonicalJson(request)).digest();
 }
 
-/** The request's Idempotency-Key, or `undefined`. A key of a wrong form is refused with 400 `idempotency_key_invalid`. */
-export const IdempotencyKey = createParamDecorator((_: unknown, context: ExecutionContext): string | undefined => {
-  const header = context.switchToHttp().getRequest<FastifyRequest>().headers[IDEMPOTENCY_KEY_HEADER];
-  return header === undefined ? undefined : parseIdempotencyKey(header);
-});
+/**
+ * The request's Idempotency-Key, or `undefined`. A key of a wrong form is refused with 400 `idempotency_key_invalid`. The header is
+ * documented with the route.
+ */
+export const IdempotencyKey = createParamDecorator(
+  (_: unknown, context: ExecutionContext): string | undefined => {
+    const header = context.switchToHttp().getRequest<FastifyRequest>().headers[IDEMPOTENCY_KEY_HEADER];
+    return header === undefined ? undefined : parseIdempotencyKey(header);
+  },
+  [documentHeader],
+);
+
+function documentHeader(target: object, method: string | symbol | undefined): void {
+  if (method === undefined) throw new Error('@IdempotencyKey() belongs to a parameter of a route.');
+  const header = {
+    name: 'Idempotency-Key',
+    required: false,
+    description: `Makes the request safe to repeat for ${IDEMPOTENCY_RETENTION_HOURS} hours: the same key with the same body gives the same answer.`,
+    schema: { type: 'string', pattern: IDEMPOTENCY_KEY_PATTERN.source },
+  };
+  ApiHeader(header)(target, method, Object.getOwnPropertyDescriptor(target, method) as PropertyDescriptor);
+}
 
 function parseIdempotencyKey(key: string | readonly string[]): string {
   if (typeof key !== 'string' || !IDEMPOTENCY_KEY_PATTERN.test(key)) throw new IdempotencyKeyInvalidError();

@@ -1,28 +1,68 @@
-import { Body, Controller, Delete, Get, Module, Param, Post, Query } from '@nestjs/common';
-import { ApiOperation, ApiSecurity } from '@nestjs/swagger';
+import { Body, Controller, Delete, Get, Headers, Module, Param, Post, Query } from '@nestjs/common';
+import { ApiBody, ApiOperation, ApiSecurity } from '@nestjs/swagger';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { BelfryError, type ErrorFacts } from '#contracts';
 import { CursorInvalidError, IdempotencyKeyInvalidError, IdempotencyKeyReusedError } from './http.errors.js';
+import { IdempotencyKey } from './idempotency.js';
 import { buildDocument, findDocumentFaults } from './openapi.js';
 import { pageQuerySchema, type PageQuery, pageSchema } from './page.js';
 import { Returns } from './returns.js';
+import { StreamedBody } from './route-config.js';
 import { Public, Throws } from './routes.js';
 import { createTestApp } from './test-app.js';
 import { textSchema } from './text-schema.js';
+
+class BellCrackedError extends BelfryError {
+  static override readonly facts: ErrorFacts = {
+    code: 'bell_cracked',
+    httpStatus: 409,
+    disposition: 'dead-letter',
+    title: 'The bell is cracked',
+    hint: 'Cast another one.',
+  };
+}
 
 const bellSchema = z.object({ name: z.string(), tone: z.enum(['low', 'high']) }).meta({ id: 'Bell' });
 const newBellSchema = z
   .strictObject({ name: textSchema({ max: 20 }), tone: z.enum(['low', 'high']).default('low') })
   .meta({ id: 'NewBell' });
 
+const ringSchema = z
+  .strictObject({ times: z.int().min(1).optional() })
+  .prefault({})
+  .meta({ id: 'Ring' });
+
 @Controller('v1/bells')
 class BellsController {
+  @Post('ring')
+  @ApiOperation({ summary: 'Ring a bell' })
+  @ApiSecurity('Session')
+  @Returns(202, null, 'It rings.')
+  ring(
+    @Body({ schema: ringSchema }) body: z.infer<typeof ringSchema>,
+    @IdempotencyKey() key: string | undefined,
+    @Headers('authorization') authorization: string,
+  ) {
+    return { body, key, authorization };
+  }
+
+  @Post('song')
+  @ApiOperation({ summary: 'Play many bells' })
+  @Public('test')
+  @ApiBody({ required: true, schema: { type: 'string' } })
+  @StreamedBody(['application/x-ndjson'], 1_000)
+  @Returns(204, null, 'It was played.')
+  play(@Body() body: unknown) {
+    return body;
+  }
+
   @Post()
   @ApiOperation({ summary: 'Make a bell' })
   @ApiSecurity('ApiKey', ['bells:write'])
   @Returns(201, bellSchema, 'The bell.')
-  @Throws(CursorInvalidError, IdempotencyKeyInvalidError, IdempotencyKeyReusedError)
+  @Throws(CursorInvalidError, IdempotencyKeyInvalidError, IdempotencyKeyReusedError, BellCrackedError)
   create(@Body({ schema: newBellSchema }) body: z.infer<typeof newBellSchema>) {
     return body;
   }
@@ -81,7 +121,15 @@ describe('buildDocument', () => {
     const document = buildDocument(app, FACTS);
     expect(document.openapi).toBe('3.1.0');
     expect(document.servers).toEqual([{ url: 'https://bells.example' }]);
-    expect(Object.keys(document.paths).sort()).toEqual(['/health/live', '/health/ready', '/metrics', '/v1/bells', '/v1/bells/{bell_id}']);
+    expect(Object.keys(document.paths).sort()).toEqual([
+      '/health/live',
+      '/health/ready',
+      '/metrics',
+      '/v1/bells',
+      '/v1/bells/ring',
+      '/v1/bells/song',
+      '/v1/bells/{bell_id}',
+    ]);
     expect(findDocumentFaults(document)).toEqual([]);
   });
 
@@ -103,9 +151,22 @@ describe('buildDocument', () => {
   it('documents query parameters by name', () => {
     const parameters = buildDocument(app, FACTS).paths['/v1/bells']?.get?.parameters;
     expect(parameters).toMatchObject([
-      { name: 'limit', in: 'query', required: false },
+      { name: 'limit', in: 'query', required: false, schema: { type: 'integer', minimum: 1, maximum: 100, default: 20 } },
       { name: 'cursor', in: 'query', required: false },
     ]);
+  });
+
+  it('says that a body may be left out where its schema says so, and which headers a route reads besides the credentials', () => {
+    const { paths } = buildDocument(app, FACTS);
+    const ring = paths['/v1/bells/ring']?.post;
+    expect(ring?.requestBody).toMatchObject({ required: false });
+    expect(ring?.parameters).toMatchObject([{ name: 'Idempotency-Key', in: 'header', required: false, schema: { type: 'string' } }]);
+    expect(paths['/v1/bells']?.post?.requestBody).toMatchObject({ required: true });
+  });
+
+  it('documents streamed bodies under the content type that the route takes', () => {
+    const { requestBody } = buildDocument(app, FACTS).paths['/v1/bells/song']?.post ?? {};
+    expect(Object.keys((requestBody as { content: object }).content)).toEqual(['application/x-ndjson']);
   });
 
   it('documents failures as problems, all codes of one status together', () => {
@@ -122,6 +183,7 @@ describe('buildDocument', () => {
   it('knows API keys and session tokens', () => {
     const document = buildDocument(app, FACTS);
     expect(Object.keys(document.components?.securitySchemes ?? {})).toEqual(['ApiKey', 'Session']);
+    expect(JSON.stringify(document.components?.securitySchemes)).not.toContain('JWT');
     expect(document.paths['/v1/bells']?.post?.security).toEqual([{ ApiKey: ['bells:write'] }]);
   });
 });
@@ -149,7 +211,7 @@ describe('documentation routes', () => {
     expect(page.body).not.toMatch(/<script>[^<]/);
     const errors = await app.inject('/docs/errors');
     expect(errors.statusCode).toBe(200);
-    expect(errors.body).toContain('id="idempotency_key_reused"');
+    for (const code of ['validation_failed', 'idempotency_key_reused', 'bell_cracked']) expect(errors.body).toContain(`id="${code}"`);
   });
 
   it('serves none of them when documentation is off', async () => {

@@ -1,6 +1,7 @@
 import type { INestApplication } from '@nestjs/common';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import { z } from 'zod';
+import { overrideDocumented } from './documented-as.js';
 import { PROBLEM_DOCUMENT_TYPE, PUBLIC_EXTENSION } from './routes.js';
 
 /** Security schemes that guards refer to: `ApiSecurity('ApiKey', [scope])`, `ApiSecurity('Session')`. */
@@ -19,7 +20,7 @@ const METHODS = ['get', 'put', 'post', 'delete', 'patch', 'head', 'options'] as 
 
 /** Schema of every error answer, for the document only. */
 const problemSchema = z
-  .object({
+  .looseObject({
     type: z.string().meta({ description: 'Path of the page that explains the code.' }),
     title: z.string().meta({ description: 'Short sentence, the same for each error of this code.' }),
     status: z.int().min(400).max(599),
@@ -38,14 +39,43 @@ export function buildDocument(app: INestApplication, facts: DocumentFacts): Open
     .setTitle(facts.title)
     .setDescription(facts.description)
     .setVersion(facts.version)
-    .addBearerAuth({ type: 'http', scheme: 'bearer', description: 'API key `sk_…` of an environment.' }, SECURITY_SCHEMES.apiKey)
-    .addBearerAuth(
-      { type: 'http', scheme: 'bearer', description: 'Session token of one subscriber, from POST /v1/session.' },
-      SECURITY_SCHEMES.session,
-    );
+    .addSecurity(SECURITY_SCHEMES.apiKey, { type: 'http', scheme: 'bearer', description: 'API key `sk_…` of an environment.' })
+    .addSecurity(SECURITY_SCHEMES.session, {
+      type: 'http',
+      scheme: 'bearer',
+      description: 'Session token of one subscriber, from POST /v1/session.',
+    });
   if (facts.publicUrl !== undefined) builder.addServer(facts.publicUrl);
-  const document = SwaggerModule.createDocument(app, builder.build(), { operationIdFactory, standardSchemaConverter: convertSchema });
+  const optionalBodies = new Set<string>();
+  const document = SwaggerModule.createDocument(app, builder.build(), {
+    operationIdFactory,
+    standardSchemaConverter: (schema: unknown, { schemaType }: { schemaType: 'input' | 'output' }) => {
+      if (!(schema instanceof z.ZodType)) return undefined;
+      const converted = convertSchema(schema, schemaType);
+      const { $ref } = converted.schema;
+      if (schemaType === 'input' && $ref !== undefined && schema.safeParse(undefined).success) optionalBodies.add(nameIn($ref));
+      return converted;
+    },
+  });
+  correctRequests(document, optionalBodies);
   return addProblems(document);
+}
+
+/** The last part of a reference: the name of a component. */
+function nameIn(reference: string): string {
+  return reference.slice(reference.lastIndexOf('/') + 1);
+}
+
+/** What Nest takes for granted: that each body is required, and that every header is a parameter. Credentials are the security's. */
+function correctRequests(document: OpenAPIObject, optionalBodies: ReadonlySet<string>): void {
+  for (const { operation } of operationsOf(document)) {
+    const { requestBody } = operation;
+    if (requestBody !== undefined && 'content' in requestBody) {
+      const { schema } = requestBody.content['application/json'] ?? {};
+      if (schema !== undefined && '$ref' in schema && optionalBodies.has(nameIn(schema.$ref))) requestBody.required = false;
+    }
+    operation.parameters = operation.parameters?.filter((parameter) => '$ref' in parameter || parameter.name !== 'authorization');
+  }
 }
 
 /**
@@ -106,20 +136,22 @@ function operationIdFactory(controllerKey: string, methodKey: string): string {
  * zod's JSON Schema of the 2020-12 draft, which OpenAPI 3.1 speaks. A schema with a `.meta({ id })`, also the outermost one, arrives
  * as a reference into `$defs`, which become the document's components.
  */
-function convertSchema(schema: unknown, { schemaType }: { schemaType: 'input' | 'output' }) {
-  if (!(schema instanceof z.ZodType)) return undefined;
-  const { $defs = {}, $schema: _dialect, ...body } = z.toJSONSchema(schema, { io: schemaType, unrepresentable: 'any' });
+function convertSchema(schema: z.ZodType, io: 'input' | 'output') {
+  const { $defs = {}, $schema: _dialect, ...body } = z.toJSONSchema(schema, { io, unrepresentable: 'any', override: overrideDocumented });
   const components = Object.fromEntries(Object.entries($defs).map(([name, { id: _id, ...definition }]) => [name, definition]));
   return { schema: body, components };
 }
 
-/** Each operation may answer with a problem; those with a permission answer 401 and 403. */
+/** Each operation may answer with a problem; those with input answer 400, those with a permission 401 and 403. */
 function addProblems(document: OpenAPIObject): OpenAPIObject {
   const { $schema: _dialect, ...schema } = z.toJSONSchema(problemSchema, { io: 'output' });
   document.components ??= {};
   document.components.schemas = { ...document.components.schemas, Problem: schema as Record<string, unknown> };
   const content = { [PROBLEM_DOCUMENT_TYPE]: { schema: { $ref: '#/components/schemas/Problem' } } };
   for (const { operation } of operationsOf(document)) {
+    if (operation.requestBody !== undefined || operation.parameters?.some((parameter) => 'in' in parameter && parameter.in === 'query')) {
+      operation.responses['400'] ??= { description: '`validation_failed`: The request is not valid.', content };
+    }
     if ((operation.security ?? []).length > 0) {
       operation.responses['401'] ??= { description: 'The credentials are missing or not valid.', content };
       operation.responses['403'] ??= { description: 'The credentials do not permit this.', content };

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { CURSOR_CHARACTERS_MAX } from './cursor.js';
+import { documentedAs } from './documented-as.js';
 import { textSchema } from './text-schema.js';
 
 /** Most items of one page. */
@@ -13,13 +14,15 @@ export const PAGE_ITEMS_DEFAULT = 20;
  * Unknown parameters are refused.
  */
 export const pageQuerySchema = z.strictObject({
-  limit: z
-    .string()
-    .regex(/^\d{1,9}$/, { error: 'must be a whole number' })
-    .transform(Number)
-    .pipe(z.int().min(1).max(PAGE_ITEMS_MAX))
-    .default(PAGE_ITEMS_DEFAULT)
-    .meta({ description: `Items of one page, 1 to ${PAGE_ITEMS_MAX}.` }),
+  limit: documentedAs(
+    z
+      .string()
+      .regex(/^\d{1,9}$/, { error: 'must be a whole number' })
+      .transform(Number)
+      .pipe(z.int().min(1).max(PAGE_ITEMS_MAX))
+      .default(PAGE_ITEMS_DEFAULT),
+    { type: 'integer', minimum: 1, maximum: PAGE_ITEMS_MAX, default: PAGE_ITEMS_DEFAULT, description: 'Items of one page.' },
+  ),
   cursor: textSchema({ min: 1, max: CURSOR_CHARACTERS_MAX }).optional().meta({ description: '`next_cursor` of the previous page.' }),
 });
 

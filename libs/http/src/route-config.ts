@@ -1,4 +1,6 @@
+import { applyDecorators } from '@nestjs/common';
 import { RouteConfig } from '@nestjs/platform-fastify';
+import { ApiConsumes } from '@nestjs/swagger';
 
 /** What Belfry's decorators leave on a route for the server. */
 export interface BelfryRouteConfig {
@@ -38,7 +40,7 @@ export function BodyBytesMax(bytes: number): MethodDecorator {
  * routes, is refused with 415.
  */
 export function StreamedBody(types: readonly string[], bytesMax: number): MethodDecorator {
-  return addRouteConfig({ streamedTypes: types, bodyBytesMax: bytesMax });
+  return applyDecorators(ApiConsumes(...types), addRouteConfig({ streamedTypes: types, bodyBytesMax: bytesMax }));
 }
 
 /** Reads the bodies of the given content types as JSON, too. Browsers send them without a preflight: only where the body itself is the proof. */

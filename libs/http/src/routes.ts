@@ -16,8 +16,16 @@ export function Public(reason: string): MethodDecorator & ClassDecorator {
   return applyDecorators(ApiExtension(PUBLIC_EXTENSION, reason));
 }
 
-/** Documents the expected failures of a route; failures of one status share an entry. */
+const thrownByRoutes = new Set<ErrorClass>();
+
+/** The classes that the loaded routes say they throw: what /docs/errors explains besides this lib's own. */
+export function errorsOfRoutes(): readonly ErrorClass[] {
+  return [...thrownByRoutes];
+}
+
+/** Documents the expected failures of a route, also at /docs/errors; failures of one status share an entry. */
 export function Throws(...errors: readonly ErrorClass[]): MethodDecorator {
+  for (const error of errors) thrownByRoutes.add(error);
   const statuses = [...new Set(errors.map((error) => error.facts.httpStatus))];
   return applyDecorators(
     ...statuses.map((status) => {

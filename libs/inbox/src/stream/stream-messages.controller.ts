@@ -1,5 +1,5 @@
 import { Controller, Get, Headers, Res } from '@nestjs/common';
-import { ApiHeader, ApiOperation, ApiTags } from '@nestjs/swagger';
+import { ApiHeader, ApiOperation, ApiProduces, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { BelfryConfig } from '#config';
 import { openEventStream, Returns, Throws } from '#http';
@@ -33,6 +33,7 @@ export class StreamMessagesController {
 
   @Get()
   @ApiOperation({ summary: 'Stream the messages of an inbox as they come' })
+  @ApiProduces('text/event-stream')
   @ApiHeader({
     name: 'Last-Event-ID',
     required: false,
