@@ -11,7 +11,10 @@ const STEPS = [
     name: 'dependency rules',
     args: ['node_modules/dependency-cruiser/bin/dependency-cruise.mjs', '--config', '.dependency-cruiser.cjs', 'apps', 'libs'],
   },
-  { name: 'unit tests', args: ['node_modules/vitest/vitest.mjs', 'run', '--project', 'unit', '--reporter', 'dot'] },
+  {
+    name: 'unit tests',
+    args: ['node_modules/vitest/vitest.mjs', 'run', '--project', 'unit', '--reporter', 'default', '--no-color', '--silent'],
+  },
 ];
 
 const startedAt = performance.now();
