@@ -9,7 +9,8 @@
  * results, the end of a pause) -> stopped: claims nothing more, lets what is in flight finish, hands the rest back.
  *
  * Invariants:
- * - A delivery in hand is either in flight or its result waits in the writer; `inHand` never exceeds the limit of the lane.
+ * - What is claimed and has no result never exceeds the limit of the lane; results that wait to be written are bounded beside it, so that
+ *   the next deliveries are sent while the results of the last ones are on their way.
  * - Each claimed delivery gets one result, or none when this process fails: then its lease ends and another sender takes it.
  * - A pause of the push service or of a VAPID key also holds what was claimed before it and has not left yet.
  */
@@ -23,14 +24,16 @@ import { decideResult, end, postpone } from './decide-result.js';
 import { InFlightLimit } from './in-flight-limit.js';
 import type { KeyBreaker } from './key-breaker.js';
 import type { LaneSteps } from './lane-steps.js';
-import { ResultWriter } from './result-writer.js';
+import { RESULTS_BATCH_MAX, ResultWriter } from './result-writer.js';
 import { triageDelivery } from './triage-delivery.js';
 import type { VendorGate } from './vendor-gate.js';
 
 /** Deliveries of one claim. */
 export const CLAIM_ROWS_MAX = 500;
-/** While something is in hand, a claim waits until this share of the limit is free: many small claims cost more than few larger ones. */
+/** While something is open, a claim waits until this share of the limit is free: many small claims cost more than few larger ones. */
 const REFILL_SHARE = 0.25;
+/** Results that wait to be written: beyond it nothing is claimed, because Postgres does not keep up or is down. */
+const UNWRITTEN_MAX = 2 * RESULTS_BATCH_MAX;
 /** Encryptions between two turns of the event loop: some 3 ms. */
 const ENCRYPTIONS_PER_TURN = 16;
 /** Longest rest of the loop; the poll of the sender wakes it sooner when something is due. */
@@ -64,7 +67,10 @@ export class PushLane {
   private readonly wakeUp = new WakeUp();
   private readonly works = new Set<Promise<void>>();
   private readonly giveUp = new AbortController();
-  private inHand = 0;
+  /** Claimed deliveries without a result. */
+  private open = 0;
+  /** Results that wait to be written. */
+  private unwritten = 0;
   private isStopping = false;
   private loop: Promise<void> | undefined;
 
@@ -75,7 +81,7 @@ export class PushLane {
   ) {
     this.limit = new InFlightLimit(settings.inFlightMax);
     const onWritten = (batches: readonly BatchKey[], results: number): void => {
-      this.inHand -= results;
+      this.unwritten -= results;
       parts.onChanged(batches);
       this.wakeUp.wake();
     };
@@ -99,7 +105,7 @@ export class PushLane {
     const claim = { limit, now, leaseEndsAt: new Date(now.getTime() + this.settings.leaseMs) };
     const deliveries = await this.parts.deliveries.claim(this.key, claim);
     if (deliveries.length === 0) return 0;
-    this.inHand += deliveries.length;
+    this.open += deliveries.length;
     const work = this.work(deliveries).finally(() => this.works.delete(work));
     this.works.add(work);
     return deliveries.length;
@@ -135,8 +141,9 @@ export class PushLane {
 
   private room(nowMs: number): number {
     if (this.isStopping || this.parts.gate.isPaused(nowMs)) return 0;
-    const free = this.limit.current - this.inHand;
-    if (free <= 0 || (this.inHand > 0 && free < this.limit.current * REFILL_SHARE)) return 0;
+    const free = this.limit.current - this.open;
+    const isEnough = this.open === 0 || free >= this.limit.current * REFILL_SHARE;
+    if (free <= 0 || !isEnough || this.unwritten >= UNWRITTEN_MAX) return 0;
     return Math.min(free, CLAIM_ROWS_MAX);
   }
 
@@ -152,8 +159,11 @@ export class PushLane {
     const open = new Set(deliveries);
     const settle = (result: DeliveryResult): void => {
       open.delete(result.delivery);
+      this.open -= 1;
+      this.unwritten += 1;
       tally.set(result.state, (tally.get(result.state) ?? 0) + 1);
       this.writer.add([result]);
+      this.wakeUp.wake();
     };
     const attributes = { [ATTRIBUTE.channel]: 'push', [ATTRIBUTE.lane]: this.key.lane, [ATTRIBUTE.vendor]: this.key.vendor };
     const links = [...new Set(deliveries.map((delivery) => delivery.traceparent ?? undefined))];
@@ -163,7 +173,7 @@ export class PushLane {
       this.parts.log.error('push.batch.broken', { ...this.key, deliveries: open.size }, error);
     }
     // What has no result was parked, or is left to the end of its lease.
-    this.inHand -= open.size;
+    this.open -= open.size;
     this.wakeUp.wake();
     this.parts.log.info('push.batch.sent', {
       ...this.key,
