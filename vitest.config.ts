@@ -7,6 +7,9 @@ import { defineConfig } from 'vitest/config';
 const resolve = { conditions: ['belfry-source', 'node'] };
 const source = { resolve, ssr: { resolve }, environments: { __vitest__: { resolve } } };
 
+/** Tests of real services wait with bounds; on a shared CI machine that stalls for seconds such a test gets a second chance, and says so. */
+const RETRIES = process.env['CI'] === undefined ? 0 : 1;
+
 const NEVER = ['**/node_modules/**', 'dist/**', '.cache/**', '.belfry/**'];
 
 /** The parts of `npm test`, one after another in this order; `npm run check` runs `unit` alone. */
@@ -23,6 +26,7 @@ export default defineConfig({
         ...source,
         test: {
           name: 'integration',
+          retry: RETRIES,
           include: ['{apps,libs,test}/**/*.int-spec.ts'],
           exclude: NEVER,
           globalSetup: ['libs/testing/src/postgres.global-setup.ts'],
@@ -35,6 +39,7 @@ export default defineConfig({
         ...source,
         test: {
           name: 'kafka',
+          retry: RETRIES,
           include: ['{apps,libs,test}/**/*.kafka-spec.ts'],
           exclude: NEVER,
           globalSetup: ['libs/event-log/src/testing/kafka.global-setup.ts'],
@@ -47,6 +52,7 @@ export default defineConfig({
         ...source,
         test: {
           name: 'e2e',
+          retry: RETRIES,
           include: ['test/e2e/**/*.e2e-spec.ts'],
           exclude: NEVER,
           testTimeout: 300_000,

