@@ -1,27 +1,29 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { CURSOR_CHARACTERS_MAX, decodeCursor, encodeCursor } from './cursor.js';
+import { CURSOR_CHARACTERS_MAX, listCursor } from './cursor.js';
 import { CursorInvalidError } from './http.errors.js';
 import { toPage } from './page.js';
 import { textSchema } from './text-schema.js';
 
-const placeSchema = z.strictObject({ id: z.string(), at: z.string() });
+const cursors = listCursor('bells', { id: z.string(), at: z.string() });
 
 describe('cursors', () => {
-  it('give back the place they were made of', () => {
-    const place = { id: 'cmp_1', at: '2026-01-02T03:04:05.123456Z' };
-    expect(decodeCursor(encodeCursor(place), placeSchema)).toEqual(place);
+  it('give back the place they were made of, and the start where there is none', () => {
+    const position = { id: 'cmp_1', at: '2026-01-02T03:04:05.123456Z' };
+    expect(cursors.decode(cursors.encode(position))).toEqual(position);
+    expect(cursors.decode(undefined)).toBeUndefined();
   });
 
   it.each([
-    ['of another list', encodeCursor({ offset: 3 })],
+    ['of another list with places of the same form', listCursor('songs', { id: z.string(), at: z.string() }).encode({ id: 'a', at: 'b' })],
+    ['of another form', Buffer.from('{"list":"bells","place":{"offset":3}}').toString('base64url')],
     ['that is not base64url', 'äöü'],
-    ['with padding', `${encodeCursor({ id: 'a', at: 'b' })}=`],
+    ['with padding', `${cursors.encode({ id: 'a', at: 'b' })}=`],
     ['that is not JSON', Buffer.from('{').toString('base64url')],
     ['that is too long', 'A'.repeat(CURSOR_CHARACTERS_MAX + 1)],
     ['that is empty', ''],
   ])('refuse one %s', (_, cursor) => {
-    expect(() => decodeCursor(cursor, placeSchema)).toThrow(CursorInvalidError);
+    expect(() => cursors.decode(cursor)).toThrow(CursorInvalidError);
   });
 });
 

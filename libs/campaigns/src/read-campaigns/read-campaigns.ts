@@ -1,12 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import { z } from 'zod';
 import { ContentStore, type Content } from '#content';
-import { decodeCursor, encodeCursor, toPage, type Page, type PageQuery } from '#http';
+import { listCursor, toPage, type Page, type PageQuery } from '#http';
 import { CampaignNotFoundError } from '../campaigns.errors.js';
 import { CampaignStore, type Campaign } from '../campaign.store.js';
 import { presentCampaign, type CampaignResource } from './campaign-resource.js';
 
-const cursorSchema = z.strictObject({ before: z.uuid() });
+const cursors = listCursor('campaigns', { before: z.uuid() });
 
 /** Reads campaigns with their content. */
 @Injectable()
@@ -25,7 +25,7 @@ export class ReadCampaigns {
 
   /** The campaigns of the environment, newest first. */
   async list(environmentId: string, query: PageQuery): Promise<Page<CampaignResource>> {
-    const before = query.cursor === undefined ? undefined : decodeCursor(query.cursor, cursorSchema).before;
+    const before = cursors.decode(query.cursor)?.before;
     const campaigns = await this.campaigns.list(environmentId, { limit: query.limit + 1, before });
     const contents = await this.contents.findMany(
       environmentId,
@@ -35,7 +35,7 @@ export class ReadCampaigns {
       campaigns,
       query.limit,
       (campaign) => presentCampaign(campaign, requireContent(campaign, contents.get(campaign.contentId))),
-      (campaign) => encodeCursor({ before: campaign.id }),
+      (campaign) => cursors.encode({ before: campaign.id }),
     );
   }
 }

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { z } from 'zod';
 import { Clock } from '#contracts';
-import { decodeCursor, encodeCursor, toPage, type Page, type PageQuery } from '#http';
+import { listCursor, toPage, type Page, type PageQuery } from '#http';
 import { CampaignNotFoundError, RunNotFoundError } from '../campaigns.errors.js';
 import { CampaignStore } from '../campaign.store.js';
 import { isTerminal } from '../run-state.js';
@@ -10,7 +10,7 @@ import { RunStore } from '../run.store.js';
 import { StatisticsStore } from '../statistics.store.js';
 import { presentRun, type RunResource } from './run-resource.js';
 
-const cursorSchema = z.strictObject({ before: z.uuid() });
+const cursors = listCursor('runs', { before: z.uuid() });
 
 /** Reads runs with their counts and with what people did with their messages. */
 @Injectable()
@@ -31,14 +31,14 @@ export class ReadRuns {
 
   /** The runs of a campaign, newest first. @throws CampaignNotFoundError */
   async list(environmentId: string, campaignId: string, query: PageQuery): Promise<Page<RunResource>> {
-    const before = query.cursor === undefined ? undefined : decodeCursor(query.cursor, cursorSchema).before;
+    const before = cursors.decode(query.cursor)?.before;
     if ((await this.campaigns.find(environmentId, campaignId)) === undefined) throw new CampaignNotFoundError();
     const runs = await this.runs.listByCampaign(environmentId, { campaignId, limit: query.limit + 1, before });
     const page = toPage(
       runs,
       query.limit,
       (run) => run,
-      (run) => encodeCursor({ before: run.id }),
+      (run) => cursors.encode({ before: run.id }),
     );
     return { ...page, data: await this.present(environmentId, page.data) };
   }

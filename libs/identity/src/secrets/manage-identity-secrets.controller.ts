@@ -2,7 +2,7 @@ import { Controller, Delete, Get, Param, Post, Query } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
 import { decodeId, encodeId } from '#contracts';
-import { decodeCursor, encodeCursor, type Page, type PageQuery, pageQuerySchema, pageSchema, Returns, Throws, toPage } from '#http';
+import { listCursor, type Page, type PageQuery, pageQuerySchema, pageSchema, Returns, Throws, toPage } from '#http';
 import { CurrentEnvironment, type EnvironmentContext, RequireScope } from '#tenancy';
 import { IdentitySecretLimitReachedError, IdentitySecretNotFoundError } from '../identity.errors.js';
 import type { IdentitySecret } from '../identity.store.js';
@@ -21,7 +21,7 @@ const createdIdentitySecretSchema = identitySecretSchema
   .extend({ secret: z.string().meta({ description: 'The secret itself. It is shown this once and cannot be read again.' }) })
   .meta({ id: 'CreatedIdentitySecret' });
 
-const cursorSchema = z.strictObject({ after: z.uuid() });
+const cursors = listCursor('identity-secrets', { after: z.uuid() });
 
 type IdentitySecretView = z.infer<typeof identitySecretSchema>;
 
@@ -39,9 +39,9 @@ export class ManageIdentitySecretsController {
     @CurrentEnvironment() environment: EnvironmentContext,
     @Query({ schema: pageQuerySchema }) query: PageQuery,
   ): Promise<Page<IdentitySecretView>> {
-    const afterId = query.cursor === undefined ? undefined : decodeCursor(query.cursor, cursorSchema).after;
+    const afterId = cursors.decode(query.cursor)?.after;
     const rows = await this.secrets.list(environment.environmentId, { limit: query.limit, afterId });
-    return toPage(rows, query.limit, presentSecret, (row) => encodeCursor({ after: row.id }));
+    return toPage(rows, query.limit, presentSecret, (row) => cursors.encode({ after: row.id }));
   }
 
   @Post()

@@ -1,6 +1,6 @@
 import { Controller, Get, Query } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
-import { CursorInvalidError, decodeCursor, encodeCursor, pageQuerySchema, pageSchema, Returns, Throws } from '#http';
+import { CursorInvalidError, listCursor, pageQuerySchema, pageSchema, Returns, Throws } from '#http';
 import { CurrentSubscriber, RequireSession, type SessionSubscriber } from '#identity';
 import { z } from 'zod';
 import { inboxMessageSchema, unreadCountSchema } from '../message.js';
@@ -18,7 +18,7 @@ const inboxPageSchema = pageSchema(inboxMessageSchema, 'InboxMessagePage')
   .extend({ unread: unreadCountSchema.meta({ description: 'The unread count at the same instant.' }) })
   .meta({ id: 'InboxMessagePage' });
 
-const cursorSchema = z.strictObject({ before: z.uuid() });
+const cursors = listCursor('inbox-messages', { before: z.uuid() });
 
 /** Pages of the inbox, by session token. */
 @ApiTags('inbox')
@@ -37,12 +37,12 @@ export class ListMessagesController {
     @Query({ schema: listQuerySchema }) query: z.output<typeof listQuerySchema>,
   ): Promise<z.infer<typeof inboxPageSchema>> {
     const { limit, cursor, ...filter } = query;
-    const before = cursor === undefined ? undefined : decodeCursor(cursor, cursorSchema).before;
+    const before = cursors.decode(cursor)?.before;
     const { messages, nextBefore, unread } = await this.listMessages.list(subscriber, { filter, before, limit });
     return {
       data: [...messages],
       has_more: nextBefore !== undefined,
-      next_cursor: nextBefore === undefined ? null : encodeCursor({ before: nextBefore }),
+      next_cursor: nextBefore === undefined ? null : cursors.encode({ before: nextBefore }),
       unread: { ...unread },
     };
   }

@@ -1,18 +1,7 @@
 import { Body, Controller, Delete, Get, Headers, Param, Post, Query } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import { decodeId } from '#contracts';
-import {
-  CursorInvalidError,
-  decodeCursor,
-  encodeCursor,
-  pageQuerySchema,
-  pageSchema,
-  Returns,
-  Throws,
-  toPage,
-  type Page,
-  type PageQuery,
-} from '#http';
+import { CursorInvalidError, listCursor, pageQuerySchema, pageSchema, Returns, Throws, toPage, type Page, type PageQuery } from '#http';
 import { CurrentSubscriber, RequireSession, type SessionSubscriber } from '#identity';
 import { z } from 'zod';
 import { PushDeviceNotFoundError, PushEndpointNotAllowedError } from '../push.errors.js';
@@ -20,7 +9,7 @@ import { deviceResourceSchema, presentDevice, type DeviceResource } from './devi
 import { ManageDevices } from './manage-devices.js';
 import { pushSubscriptionSchema, type PushSubscriptionInput } from './subscription.js';
 
-const cursorSchema = z.strictObject({ after: z.uuid() });
+const cursors = listCursor('devices', { after: z.uuid() });
 
 /** The subscriber's own devices, by session token. */
 @ApiTags('push')
@@ -54,9 +43,9 @@ export class ManageDevicesController {
     @CurrentSubscriber() subscriber: SessionSubscriber,
     @Query({ schema: pageQuerySchema }) { limit, cursor }: PageQuery,
   ): Promise<Page<DeviceResource>> {
-    const afterId = cursor === undefined ? undefined : decodeCursor(cursor, cursorSchema).after;
+    const afterId = cursors.decode(cursor)?.after;
     const devices = await this.manageDevices.list(subscriber, { limit, afterId });
-    return toPage(devices, limit, presentDevice, (device) => encodeCursor({ after: device.id }));
+    return toPage(devices, limit, presentDevice, (device) => cursors.encode({ after: device.id }));
   }
 
   @Delete(':device_id')

@@ -2,18 +2,7 @@ import { Body, Controller, Delete, Get, Param, Post, Put, Query } from '@nestjs/
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
 import { decodeId, encodeId } from '#contracts';
-import {
-  decodeCursor,
-  encodeCursor,
-  type Page,
-  type PageQuery,
-  pageQuerySchema,
-  pageSchema,
-  Returns,
-  textSchema,
-  Throws,
-  toPage,
-} from '#http';
+import { listCursor, type Page, type PageQuery, pageQuerySchema, pageSchema, Returns, textSchema, Throws, toPage } from '#http';
 import { CurrentEnvironment, type EnvironmentContext, RequireScope } from '#tenancy';
 import { ruleSchema } from '../rule/rule.schema.js';
 import { type Segment, SegmentStore } from '../segment.store.js';
@@ -40,7 +29,7 @@ const segmentSchema = z
   })
   .meta({ id: 'Segment' });
 
-const cursorSchema = z.strictObject({ before: z.uuid() });
+const cursors = listCursor('segments', { before: z.uuid() });
 
 type SegmentBody = z.infer<typeof segmentFieldsSchema>;
 type SegmentView = z.infer<typeof segmentSchema>;
@@ -71,9 +60,9 @@ export class ManageSegmentsController {
     @CurrentEnvironment() environment: EnvironmentContext,
     @Query({ schema: pageQuerySchema }) query: PageQuery,
   ): Promise<Page<SegmentView>> {
-    const beforeId = query.cursor === undefined ? undefined : decodeCursor(query.cursor, cursorSchema).before;
+    const beforeId = cursors.decode(query.cursor)?.before;
     const rows = await this.store.list(environment.environmentId, { beforeId, limit: query.limit + 1 });
-    return toPage(rows, query.limit, presentSegment, (row) => encodeCursor({ before: row.id }));
+    return toPage(rows, query.limit, presentSegment, (row) => cursors.encode({ before: row.id }));
   }
 
   @Get(':segment_id')

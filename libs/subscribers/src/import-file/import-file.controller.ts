@@ -4,8 +4,7 @@ import { ApiBody, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
 import { decodeId } from '#contracts';
 import {
-  decodeCursor,
-  encodeCursor,
+  listCursor,
   type Page,
   type PageQuery,
   pageQuerySchema,
@@ -50,7 +49,7 @@ const rejectionSchema = z
   })
   .meta({ id: 'ImportRejection' });
 
-const cursorSchema = z.strictObject({ after: z.int().min(0).max(2_147_483_647) });
+const cursors = listCursor('import-rejections', { after: z.int().min(0).max(2_147_483_647) });
 
 /** Imports of CSV files. */
 @ApiTags('Imports')
@@ -106,13 +105,13 @@ export class ImportFileController {
     @Query({ schema: pageQuerySchema }) query: PageQuery,
   ): Promise<Page<ImportRejection>> {
     const { id } = await this.find(environment, importId);
-    const afterLine = query.cursor === undefined ? 0 : decodeCursor(query.cursor, cursorSchema).after;
+    const afterLine = cursors.decode(query.cursor)?.after ?? 0;
     const rows = await this.store.listRejections(environment.environmentId, id, { afterLine, limit: query.limit + 1 });
     return toPage(
       rows,
       query.limit,
       (row) => row,
-      (row) => encodeCursor({ after: row.line }),
+      (row) => cursors.encode({ after: row.line }),
     );
   }
 

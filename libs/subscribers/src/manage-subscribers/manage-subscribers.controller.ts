@@ -2,7 +2,7 @@ import { Body, Controller, Delete, Get, HttpStatus, Param, Put, Query, Res } fro
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
-import { decodeCursor, encodeCursor, type Page, type PageQuery, pageQuerySchema, pageSchema, Returns, Throws, toPage } from '#http';
+import { listCursor, type Page, type PageQuery, pageQuerySchema, pageSchema, Returns, Throws, toPage } from '#http';
 import { CurrentEnvironment, type EnvironmentContext, RequireScope } from '#tenancy';
 import { subscriberPatchBodySchema } from '../profile/subscriber-patch.js';
 import { SubscriberStore } from '../subscriber.store.js';
@@ -10,7 +10,7 @@ import { AttributesTooManyError, ExternalIdInvalidError, SubscriberInvalidError,
 import { SaveSubscriber } from './save-subscriber.js';
 import { presentSubscriber, subscriberSchema, type SubscriberView } from './subscriber.resource.js';
 
-const cursorSchema = z.strictObject({ after: z.uuid() });
+const cursors = listCursor('subscribers', { after: z.uuid() });
 
 /** Subscribers one by one. The external id of the path is percent-decoded once by the router and then taken as it is. */
 @ApiTags('Subscribers')
@@ -46,9 +46,9 @@ export class ManageSubscribersController {
     @CurrentEnvironment() environment: EnvironmentContext,
     @Query({ schema: pageQuerySchema }) query: PageQuery,
   ): Promise<Page<SubscriberView>> {
-    const afterId = query.cursor === undefined ? undefined : decodeCursor(query.cursor, cursorSchema).after;
+    const afterId = cursors.decode(query.cursor)?.after;
     const rows = await this.store.list(environment.environmentId, { afterId, limit: query.limit + 1 });
-    return toPage(rows, query.limit, presentSubscriber, (row) => encodeCursor({ after: row.id }));
+    return toPage(rows, query.limit, presentSubscriber, (row) => cursors.encode({ after: row.id }));
   }
 
   @Get(':external_id')

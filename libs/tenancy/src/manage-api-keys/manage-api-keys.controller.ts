@@ -2,18 +2,7 @@ import { Body, Controller, Delete, Get, Param, Post, Query } from '@nestjs/commo
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
 import { decodeId, encodeId } from '#contracts';
-import {
-  decodeCursor,
-  encodeCursor,
-  type Page,
-  type PageQuery,
-  pageQuerySchema,
-  pageSchema,
-  Returns,
-  textSchema,
-  Throws,
-  toPage,
-} from '#http';
+import { listCursor, type Page, type PageQuery, pageQuerySchema, pageSchema, Returns, textSchema, Throws, toPage } from '#http';
 import { CurrentEnvironment, RequireScope } from '../authenticate/require-scope.js';
 import { NAME_LENGTH_MAX } from '../create-workspace/create-workspace.js';
 import type { EnvironmentContext } from '../environment.js';
@@ -46,7 +35,7 @@ const createdApiKeySchema = apiKeySchema
   .extend({ key: z.string().meta({ description: 'The key itself. It is shown this once and cannot be read again.' }) })
   .meta({ id: 'CreatedApiKey' });
 
-const cursorSchema = z.strictObject({ after: z.uuid() });
+const cursors = listCursor('api-keys', { after: z.uuid() });
 
 type CreateApiKeyBody = z.infer<typeof createApiKeySchema>;
 type ApiKeyView = z.infer<typeof apiKeySchema>;
@@ -65,9 +54,9 @@ export class ManageApiKeysController {
     @CurrentEnvironment() environment: EnvironmentContext,
     @Query({ schema: pageQuerySchema }) query: PageQuery,
   ): Promise<Page<ApiKeyView>> {
-    const afterId = query.cursor === undefined ? undefined : decodeCursor(query.cursor, cursorSchema).after;
+    const afterId = cursors.decode(query.cursor)?.after;
     const rows = await this.apiKeys.list(environment.environmentId, { limit: query.limit, afterId });
-    return toPage(rows, query.limit, presentApiKey, (row) => encodeCursor({ after: row.id }));
+    return toPage(rows, query.limit, presentApiKey, (row) => cursors.encode({ after: row.id }));
   }
 
   // Above RequireScope, which documents 403 too: the upper decorator's entry stands.
