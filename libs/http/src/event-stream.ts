@@ -6,6 +6,9 @@ import { isStorableText } from './text-schema.js';
 /** Time between two heartbeats when the caller does not say. */
 export const HEARTBEAT_MS_DEFAULT = 15_000;
 
+/** Longest time between two heartbeats: the server closes connections on which nothing happens for twice as long. */
+export const HEARTBEAT_MS_MAX = 60_000;
+
 /** Bytes that may wait for a slow reader before it is cut off. */
 export const STREAM_BUFFER_BYTES_MAX = 256 * 1_024;
 

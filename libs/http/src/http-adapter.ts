@@ -5,6 +5,7 @@ import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { ConfigOf } from '#config';
 import { newUuid } from '#contracts';
+import { HEARTBEAT_MS_MAX } from './event-stream.js';
 import type { httpConfig } from './http.config.js';
 import {
   BodyTooLargeError,
@@ -32,7 +33,7 @@ const URL_CHARACTERS_MAX = 8_192;
 const PATH_PARAMETER_CHARACTERS_MAX = 1_024;
 
 /** Time without any byte in either direction after which a connection is closed; event streams send heartbeats more often. */
-const CONNECTION_IDLE_MS_MAX = 120_000;
+const CONNECTION_IDLE_MS_MAX = 2 * HEARTBEAT_MS_MAX;
 
 /** How often Node looks for connections whose time is over; its default of 30 s would make shorter limits meaningless. */
 const TIMEOUT_CHECK_INTERVAL_MS = 500;

@@ -1,4 +1,5 @@
 import { defineConfig, integerText, setting } from '#config';
+import { HEARTBEAT_MS_MAX } from '#http';
 
 /** Settings of the inbox: how long messages are kept and how many streams a gateway holds. */
 export const inboxConfig = defineConfig('inbox', {
@@ -14,7 +15,7 @@ export const inboxConfig = defineConfig('inbox', {
     describe: 'Live streams that one gateway process holds open.',
     example: '20000',
   }),
-  streamHeartbeatMs: setting('INBOX_STREAM_HEARTBEAT_MS', integerText({ min: 1_000, max: 300_000 }).default(20_000), {
+  streamHeartbeatMs: setting('INBOX_STREAM_HEARTBEAT_MS', integerText({ min: 1_000, max: HEARTBEAT_MS_MAX }).default(20_000), {
     describe: 'Milliseconds between heartbeats of a live stream; keep it below the idle timeout of proxies in front.',
     example: '20000',
   }),
