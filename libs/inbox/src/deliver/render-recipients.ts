@@ -12,8 +12,11 @@ export interface PreparedRecipients {
   readonly failures: ReadonlyMap<string, InboxFailureReason>;
 }
 
-/** Renderings between two heartbeats: some 10 ms of work, after which other work of the process gets its turn. */
-export const RENDERINGS_PER_HEARTBEAT = 200;
+/**
+ * Renderings between two heartbeats: 2 to 3 ms of work, after which other work of the process gets its turn. A single message has a
+ * dozen turns to wait for (its statements, its records), so each must be short while campaigns are rendered beside it.
+ */
+export const RENDERINGS_PER_HEARTBEAT = 50;
 
 /** Renders personalised content for each recipient. One recipient's failure is that recipient's outcome and stops nobody else. */
 export async function renderRecipients(
