@@ -5,6 +5,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { SwaggerModule } from '@nestjs/swagger';
 import type { FastifyInstance } from 'fastify';
 import { BelfryConfig, ConfigModule } from '#config';
+import { DatabaseUnavailableError } from '#database';
 import { flushTelemetry, NestLogger, TelemetryModule, WideLogger } from '#telemetry';
 import { closeEventStreams, countEventStreams } from './event-stream.js';
 import { HealthRegistry } from './health.js';
@@ -121,7 +122,7 @@ function serveDocs(app: NestFastifyApplication, options: HttpAppOptions): void {
     version: options.version ?? '1.0.0',
     ...(publicUrl === undefined ? {} : { publicUrl }),
   };
-  const page = renderErrorsPage([...HTTP_ERRORS, ...errorsOfRoutes()]);
+  const page = renderErrorsPage([...HTTP_ERRORS, DatabaseUnavailableError, ...errorsOfRoutes()]);
   SwaggerModule.setup('docs', app, () => buildDocument(app, facts), { jsonDocumentUrl: '/openapi.json', yamlDocumentUrl: '/openapi.yaml' });
   instanceOf(app).get(ERRORS_PAGE_PATH, (_request, reply) => reply.type('text/html; charset=utf-8').send(page));
 }

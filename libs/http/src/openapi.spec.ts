@@ -211,7 +211,7 @@ describe('documentation routes', () => {
     expect(page.body).not.toMatch(/<script>[^<]/);
     const errors = await app.inject('/docs/errors');
     expect(errors.statusCode).toBe(200);
-    for (const code of ['validation_failed', 'idempotency_key_reused', 'bell_cracked']) expect(errors.body).toContain(`id="${code}"`);
+    for (const code of ['validation_failed', 'database_unavailable', 'bell_cracked']) expect(errors.body).toContain(`id="${code}"`);
   });
 
   it('serves none of them when documentation is off', async () => {
