@@ -47,6 +47,7 @@ async function demoEnvironment(): Promise<Environment> {
     BELFRY_HTTP_HOST: '127.0.0.1',
     BELFRY_HTTP_PORT: (await isTaken(USUAL_PORT)) ? '0' : String(USUAL_PORT),
     BELFRY_POSTGRES_DIR: DEMO_DATA_DIR,
+    PUSH_VAPID_SUBJECT: 'mailto:demo@example.com',
   };
   return { ...defaults, ...readEnvironment() };
 }
