@@ -2,6 +2,7 @@ import { Global, Module } from '@nestjs/common';
 import { DependencyHealth } from './dependency-health.js';
 import { HealthController } from './health.controller.js';
 import { HealthRegistry } from './health.js';
+import { IdempotencyRetention } from './idempotency-retention.js';
 import { Idempotency } from './idempotency.js';
 import { IdempotencyStore } from './idempotency.store.js';
 import { MetricsController } from './metrics.controller.js';
@@ -17,7 +18,7 @@ export class HealthModule {}
 @Module({
   imports: [HealthModule],
   controllers: [MetricsController],
-  providers: [DependencyHealth, ShutdownService, Idempotency, IdempotencyStore],
+  providers: [DependencyHealth, ShutdownService, Idempotency, IdempotencyStore, IdempotencyRetention],
   exports: [ShutdownService, Idempotency, IdempotencyStore],
 })
 export class HttpModule {}

@@ -1,4 +1,4 @@
-import { Injectable, Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown, Optional } from '@nestjs/common';
 import { Database } from '#database';
 import { WideLogger } from '#telemetry';
 import { IDEMPOTENCY_RETENTION_HOURS } from './idempotency.js';
@@ -9,19 +9,23 @@ const SWEEP_INTERVAL_MS = 15 * 60 * 1_000;
 /** Records deleted by one statement: keeps locks and WAL bursts short. */
 const SWEEP_RECORDS_MAX = 5_000;
 
-/** Deletes idempotency records that are past their retention, every quarter of an hour. Several processes may do it at once. */
+/**
+ * Deletes idempotency records that are past their retention, every quarter of an hour, in each app that has a database. Several
+ * processes may do it at once.
+ */
 @Injectable()
 export class IdempotencyRetention implements OnApplicationBootstrap, OnApplicationShutdown {
   private timer: NodeJS.Timeout | undefined;
   private sweeping: Promise<void> | undefined;
 
   constructor(
-    private readonly database: Database,
+    @Optional() @Inject(Database) private readonly database: Database | null,
     private readonly store: IdempotencyStore,
     private readonly logger: WideLogger,
   ) {}
 
   onApplicationBootstrap(): void {
+    if (!this.database) return;
     this.timer = setInterval(() => void this.sweepOnce(), SWEEP_INTERVAL_MS);
     this.timer.unref();
   }
@@ -33,15 +37,16 @@ export class IdempotencyRetention implements OnApplicationBootstrap, OnApplicati
 
   /** Deletes everything that is due; never rejects. A sweep that is running already is joined. */
   sweepOnce(): Promise<void> {
-    this.sweeping ??= this.sweep().finally(() => (this.sweeping = undefined));
+    if (!this.database) return Promise.resolve();
+    this.sweeping ??= this.sweep(this.database).finally(() => (this.sweeping = undefined));
     return this.sweeping;
   }
 
-  private async sweep(): Promise<void> {
+  private async sweep(database: Database): Promise<void> {
     let deleted = 0;
     try {
       for (let batch = SWEEP_RECORDS_MAX; batch === SWEEP_RECORDS_MAX; deleted += batch) {
-        batch = await this.store.deleteExpired(IDEMPOTENCY_RETENTION_HOURS, SWEEP_RECORDS_MAX, this.database);
+        batch = await this.store.deleteExpired(IDEMPOTENCY_RETENTION_HOURS, SWEEP_RECORDS_MAX, database);
       }
       if (deleted > 0) this.logger.info('http.idempotency.swept', { deleted });
     } catch (error) {
@@ -49,7 +54,3 @@ export class IdempotencyRetention implements OnApplicationBootstrap, OnApplicati
     }
   }
 }
-
-/** Import it in the app that serves the API; needs `DatabaseModule` and `HttpModule`. */
-@Module({ providers: [IdempotencyRetention] })
-export class IdempotencyRetentionModule {}

@@ -1,11 +1,13 @@
+import { Global, Module } from '@nestjs/common';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { newUuid } from '#contracts';
-import { silentLogger } from '#telemetry';
+import { Database } from '#database';
 import { createTestDatabase, type TestDatabase } from '#testing';
 import { IdempotencyKeyInvalidError, IdempotencyKeyReusedError } from './http.errors.js';
 import { hashRequest, Idempotency, type IdempotentCall } from './idempotency.js';
 import { IdempotencyRetention } from './idempotency-retention.js';
 import { IdempotencyStore } from './idempotency.store.js';
+import { createTestApp } from './test-app.js';
 
 const CALLERS = 50;
 
@@ -100,7 +102,7 @@ describe('Idempotency.run', () => {
 });
 
 describe('IdempotencyRetention', () => {
-  it('deletes what is past its retention and nothing else', async () => {
+  it('deletes what is past its retention and nothing else, in each app that has a database', async () => {
     const [old, fresh] = [callWith(), callWith()];
     await ring(old);
     const kept = await ring(fresh);
@@ -108,7 +110,12 @@ describe('IdempotencyRetention', () => {
       text: `UPDATE http.idempotency_record SET created_at = now() - interval '25 hours' WHERE key = $1`,
       values: [old.key],
     });
-    await new IdempotencyRetention(test.database, store, silentLogger()).sweepOnce();
+    @Global()
+    @Module({ providers: [{ provide: Database, useValue: test.database }], exports: [Database] })
+    class StoresModule {}
+    const app = await createTestApp(StoresModule);
+    await app.get(IdempotencyRetention).sweepOnce();
+    await app.close();
     const rows = await test.database.query<{ key: string }>({
       text: 'SELECT key FROM http.idempotency_record WHERE key = ANY ($1)',
       values: [[old.key, fresh.key]],
