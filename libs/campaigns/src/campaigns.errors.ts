@@ -77,12 +77,3 @@ export class DeliveryReportMismatchError extends BelfryError {
     super(`The report of chunk ${report.chunk_no} of run ${report.run_id} on ${report.channel} does not add up.`);
   }
 }
-
-/** Every error class of this context, for docs/errors.md. */
-export const CAMPAIGNS_ERRORS = [
-  CampaignNotFoundError,
-  RunNotFoundError,
-  RunStateConflictError,
-  AudienceSegmentNotFoundError,
-  DeliveryReportMismatchError,
-] as const;

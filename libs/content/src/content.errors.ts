@@ -29,21 +29,3 @@ export class ContentRenderError extends BelfryError {
     super(`${fault.pointer}: ${fault.message}`, { cause, faults: [fault] });
   }
 }
-
-/** A record or row names a content that does not exist. */
-export class ContentNotFoundError extends BelfryError {
-  static override readonly facts: ErrorFacts = {
-    code: 'content_not_found',
-    httpStatus: 404,
-    disposition: 'dead-letter',
-    title: 'The content does not exist',
-    hint: 'Contents are never deleted while something names them: check that all processes use the same database.',
-  };
-
-  constructor(contentId: string) {
-    super(`Content ${contentId} does not exist in this environment.`);
-  }
-}
-
-/** Every error class of this context, for docs/errors.md. */
-export const CONTENT_ERRORS = [ContentTemplateInvalidError, ContentRenderError] as const;

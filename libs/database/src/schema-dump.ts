@@ -5,12 +5,7 @@
  * Invariants: the same schema gives the same text, byte for byte; the text makes the same schema again in an empty database; partitions
  * are left out, because they depend on the day. Kinds of objects that it does not know make it fail instead of being left out.
  */
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { Database, type Sql } from './database.js';
-import { startEmbeddedPostgres } from './embedded/embedded-postgres.js';
-import { migrate } from './migrate.js';
+import type { Database, Sql } from './database.js';
 
 const HEADER = `-- Made from the migrations by \`npm run generate\`; do not edit. Partitions are left out: they depend on the day.
 SET check_function_bodies = off;
@@ -32,25 +27,6 @@ export async function generateSchemaDump(database: Database): Promise<string> {
     for (const { text } of DEFINITIONS) statements.push(...(await listStatements(session, text)));
     return `${HEADER}\n${statements.map((statement) => `${statement};\n`).join('\n')}`;
   });
-}
-
-/** The dump of what the migrations make of an empty database, on an embedded Postgres of its own: what `npm run generate` writes. */
-export async function generateFreshSchemaDump(): Promise<string> {
-  const dataDir = await mkdtemp(join(tmpdir(), 'belfry-schema-'));
-  await chmod(dataDir, 0o755);
-  const server = await startEmbeddedPostgres({ dataDir, durable: false });
-  try {
-    await migrate(server.url);
-    const database = await Database.open({ url: server.url, poolConnectionsMax: 1 });
-    try {
-      return await generateSchemaDump(database);
-    } finally {
-      await database.close();
-    }
-  } finally {
-    await server.stop();
-    await rm(dataDir, { recursive: true, force: true });
-  }
 }
 
 interface ColumnRow {

@@ -136,16 +136,3 @@ export class IdentitySecretLimitReachedError extends BelfryError {
     super(`an environment has at most ${secretsMax} live identity secrets`);
   }
 }
-
-/** Every error class of this lib, for docs/errors.md. */
-export const IDENTITY_ERRORS = [
-  IdentityRejectedError,
-  SubscriberIdNotStringError,
-  OriginNotAllowedError,
-  SessionMissingError,
-  SessionInvalidError,
-  SessionExpiredError,
-  RateLimitedError,
-  IdentitySecretNotFoundError,
-  IdentitySecretLimitReachedError,
-] as const;

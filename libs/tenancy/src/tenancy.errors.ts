@@ -152,18 +152,3 @@ export class SecretKeyFileInvalidError extends BelfryError {
     hint: 'Restore the file "secret-key" of the data directory from a backup, or set BELFRY_SECRET_KEY.',
   };
 }
-
-/** Every error class of this lib, for docs/errors.md. */
-export const TENANCY_ERRORS = [
-  ApiKeyMissingError,
-  ApiKeyInvalidError,
-  ScopeMissingError,
-  ScopeNotGrantableError,
-  ApiKeyNotFoundError,
-  ApiKeyLimitReachedError,
-  AllowedOriginInvalidError,
-  WorkspaceExistsError,
-  EnvironmentNotFoundError,
-  SecretUnreadableError,
-  SecretKeyFileInvalidError,
-] as const;
