@@ -1,5 +1,6 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { waitFor } from '#testing';
 import { distFile } from './dist.js';
 
@@ -15,8 +16,8 @@ export interface AppProcessOptions {
   /** Kept over restarts, as behind a load balancer. */
   readonly port: number;
   readonly env: Readonly<Record<string, string>>;
-  /** Gets stdout and stderr of every start. */
-  readonly logFile: string;
+  /** Gets the process's log and its id. */
+  readonly folder: string;
 }
 
 /** Generous, because machines that run tests are shared. */
@@ -26,6 +27,7 @@ const PROBE_MS_MAX = 3_000;
 /** Longer than all stages of a shutdown together, so that a stage that hangs shows up as exit code 1. */
 const EXIT_MS_MAX = 60_000;
 const TAIL_LINES = 40;
+const PID_SUFFIX = '.pid';
 
 /** Children of this process that live; none may outlive it. */
 const living = new Set<ChildProcess>();
@@ -41,11 +43,13 @@ export class AppProcess {
   /** `segmenter-1`. */
   readonly name: string;
   readonly url: string;
+  private readonly logFile: string;
   private child: ChildProcess | undefined;
 
   constructor(private readonly options: AppProcessOptions) {
     this.name = `${options.app}-${options.instance}`;
     this.url = `http://127.0.0.1:${options.port}`;
+    this.logFile = join(options.folder, `${this.name}.log`);
   }
 
   /** True from the start until the process has ended, in whatever way. */
@@ -93,21 +97,21 @@ export class AppProcess {
 
   /** The last lines of its log. */
   tail(lines = TAIL_LINES): string {
-    const { logFile } = this.options;
-    if (!existsSync(logFile)) return `--- ${this.name} was never started ---`;
-    const log = readFileSync(logFile, 'utf8').trimEnd().split('\n');
+    if (!existsSync(this.logFile)) return `--- ${this.name} was never started ---`;
+    const log = readFileSync(this.logFile, 'utf8').trimEnd().split('\n');
     return `--- ${this.name}, its last lines of log ---\n${log.slice(-lines).join('\n')}`;
   }
 
   private spawn(): ChildProcess {
-    const { app, port, env, logFile } = this.options;
+    const { app, port, env, folder } = this.options;
     const telemetry = distFile('libs/telemetry/src/start-telemetry.js');
-    const log = openSync(logFile, 'a');
+    const log = openSync(this.logFile, 'a');
     const child = spawn(process.execPath, ['--enable-source-maps', '--import', telemetry, distFile(`apps/${app}/src/main.js`)], {
       env: { ...env, BELFRY_HTTP_PORT: String(port) },
       stdio: ['ignore', log, log],
     });
     closeSync(log);
+    writeFileSync(join(folder, `${this.name}${PID_SUFFIX}`), String(child.pid));
     living.add(child);
     child.once('exit', () => living.delete(child));
     child.once('error', () => living.delete(child));
@@ -123,5 +127,15 @@ export class AppProcess {
   private describeEnd(): string {
     const { exitCode = null, signalCode = null } = this.child ?? {};
     return signalCode === null ? `exit code ${exitCode}` : `by ${signalCode}`;
+  }
+}
+
+/** Ends the app processes that a killed test run left behind, by the ids that it wrote into their folder. */
+export function endAbandonedProcesses(folder: string): void {
+  for (const file of readdirSync(folder).filter((name) => name.endsWith(PID_SUFFIX))) {
+    const pid = readFileSync(join(folder, file), 'utf8');
+    // The id may belong to a stranger by now.
+    const { stdout } = spawnSync('ps', ['-o', 'args=', '-p', pid], { encoding: 'utf8' });
+    if (stdout.includes('/dist/apps/')) process.kill(Number(pid), 'SIGKILL');
   }
 }

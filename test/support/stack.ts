@@ -3,18 +3,16 @@
  * processes from `dist`, reached over HTTP alone.
  *
  * Life cycle: `startStack` -> tests end and restart single processes -> `stop`. Whatever was started is stopped in reverse order, also
- * when a later step of the start fails; a run of the tests that is killed leaves a Postgres behind, which the next start removes.
+ * when a later step of the start fails. What a killed run of the tests leaves behind is removed by the next start.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rm } from 'node:fs/promises';
 import { Database, startEmbeddedPostgres } from '#database';
 import { freePort } from '#scripts/kafka/broker.mjs';
-import { makeClusterDirectory, removeAbandonedClusters } from '#testing';
+import { findAbandonedDirectories, makeClusterDirectory, makeOwnedDirectory, removeAbandonedClusters } from '#testing';
 import { startKafkaBroker } from '../../libs/event-log/src/testing/kafka-broker.js';
 import { ApiClient, type EnvironmentKeys } from './api-client.js';
-import { AppProcess } from './app-process.js';
+import { AppProcess, endAbandonedProcesses } from './app-process.js';
 import { type CliResult, runCli } from './cli.js';
 import type { EventLogKind } from './event-logs.js';
 
@@ -34,6 +32,7 @@ const INSTANCES = 2;
 /** Eight processes fit into the 100 connections of the embedded Postgres. */
 const POOL_CONNECTIONS_MAX = 8;
 const SECRET_KEY_BYTES = 32;
+const FOLDER_PREFIX = 'belfry-stack-';
 
 /** A running stack. */
 export class Stack {
@@ -101,7 +100,7 @@ export class Stack {
 
 /** Starts a stack and waits until all of it is ready. */
 export async function startStack({ log, instances = INSTANCES }: StackOptions): Promise<Stack> {
-  await removeAbandonedClusters();
+  await removeAbandonedStacks();
   const undo: (() => Promise<unknown>)[] = [];
   try {
     const env = await startServices(log, undo);
@@ -115,6 +114,15 @@ export async function startStack({ log, instances = INSTANCES }: StackOptions): 
     await undoAll(undo).catch((failure: unknown) => process.stderr.write(`While stopping a stack: ${String(failure)}\n`));
     throw error;
   }
+}
+
+/** Ends and removes what test runs left that were killed; the broker's own start removes abandoned brokers. */
+async function removeAbandonedStacks(): Promise<void> {
+  for (const folder of await findAbandonedDirectories(FOLDER_PREFIX)) {
+    endAbandonedProcesses(folder);
+    await rm(folder, { recursive: true, force: true });
+  }
+  await removeAbandonedClusters();
 }
 
 /** Postgres and, for the log `kafka`, a broker. @returns the environment of every process */
@@ -161,14 +169,13 @@ async function createProcesses(
   instances: number,
   undo: (() => Promise<unknown>)[],
 ): Promise<ReadonlyMap<StackApp, readonly AppProcess[]>> {
-  const folder = await mkdtemp(join(tmpdir(), 'belfry-stack-'));
+  const folder = await makeOwnedDirectory(FOLDER_PREFIX);
   undo.push(() => rm(folder, { recursive: true, force: true }));
   const processes = new Map<StackApp, readonly AppProcess[]>();
   for (const app of STACK_APPS) {
     const ofApp: AppProcess[] = [];
     for (let instance = 0; instance < instances; instance += 1) {
-      const logFile = join(folder, `${app}-${instance}.log`);
-      ofApp.push(new AppProcess({ app, instance, port: await freePort(), env, logFile }));
+      ofApp.push(new AppProcess({ app, instance, port: await freePort(), env, folder }));
     }
     processes.set(app, ofApp);
   }

@@ -1,8 +1,7 @@
-import { chmod, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { chmod, readdir, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '#database';
+import { findAbandonedDirectories, makeOwnedDirectory } from './owned-directory.js';
 import { waitFor } from './wait-for.js';
 
 /** A Postgres of one test alone, to be killed and started again. */
@@ -48,9 +47,9 @@ export async function createTestCluster(): Promise<TestCluster> {
   };
 }
 
-/** A directory for a cluster in the system's temporary one, named by this process, so that the next run may clean up after a killed one. */
+/** A directory for a cluster. */
 export async function makeClusterDirectory(): Promise<string> {
-  const directory = await mkdtemp(join(tmpdir(), `${DIRECTORY_PREFIX}${process.pid}-`));
+  const directory = await makeOwnedDirectory(DIRECTORY_PREFIX);
   // The user that runs Postgres for root must get in.
   await chmod(directory, 0o755);
   return directory;
@@ -58,10 +57,7 @@ export async function makeClusterDirectory(): Promise<string> {
 
 /** Stops the servers and removes the files of test runs that were killed. */
 export async function removeAbandonedClusters(): Promise<void> {
-  for (const name of await readdir(tmpdir())) {
-    const pid = new RegExp(`^${DIRECTORY_PREFIX}(\\d+)-`).exec(name)?.[1];
-    if (pid === undefined || isAlive(Number(pid))) continue;
-    const dataDir = join(tmpdir(), name);
+  for (const dataDir of await findAbandonedDirectories(DIRECTORY_PREFIX)) {
     // A server that still runs is adopted, and stopped by its last user. One that cannot be started needs no stopping.
     const hasCluster = (await readdir(dataDir)).includes('cluster');
     const server = hasCluster ? await startEmbeddedPostgres({ dataDir, durable: false }).catch(() => undefined) : undefined;
@@ -81,13 +77,4 @@ async function accepts(port: number): Promise<boolean> {
     socket.once('connect', () => resolve(true));
     socket.once('error', () => resolve(false));
   }).finally(() => socket.destroy());
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }

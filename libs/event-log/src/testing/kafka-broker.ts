@@ -1,8 +1,8 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { freePort, pingBrokers, type RunningBroker, startBroker, stopBroker } from '#scripts/kafka/broker.mjs';
-import { checkJava, KAFKA_VERSION, KafkaUnavailableError, resolveJars } from '#scripts/kafka/jars.mjs';
+import { checkJava, KAFKA_VERSION, KafkaUnavailableError, resolveJars, run } from '#scripts/kafka/jars.mjs';
+import { findAbandonedDirectories, makeOwnedDirectory } from '#testing';
 
 /** A broker for tests. */
 export interface KafkaTestBroker {
@@ -19,6 +19,7 @@ export interface KafkaTestBroker {
 
 /** Starting again may find that another process took a port meanwhile. */
 const START_ATTEMPTS_MAX = 3;
+const FOLDER_PREFIX = 'belfry-kafka-';
 
 /**
  * Starts a broker on free ports in a temporary folder; with KAFKA_BROKERS set, uses those brokers instead.
@@ -30,7 +31,8 @@ export async function startKafkaBroker(
   const configured = process.env['KAFKA_BROKERS'] ?? '';
   if (configured !== '') return useBrokers(configured.split(',').map((broker) => broker.trim()));
   const version = options.version ?? process.env['BELFRY_KAFKA_VERSION'] ?? KAFKA_VERSION;
-  const folder = await mkdtemp(join(tmpdir(), 'belfry-kafka-'));
+  await removeAbandonedBrokers();
+  const folder = await makeOwnedDirectory(FOLDER_PREFIX);
   try {
     return await ownBroker(folder, { ...options, version });
   } catch (error) {
@@ -62,7 +64,7 @@ function isKafkaRequired(): boolean {
 async function ownBroker(folder: string, options: { readonly version: string; readonly optimised?: boolean }): Promise<KafkaTestBroker> {
   let running = await startOnFreePorts(folder, options);
   const { port, controllerPort } = running;
-  /** An orphaned broker would hold its memory for ever. */
+  /** An orphaned broker would hold its memory until the next run removes it. */
   const killAtExit = (): void => killProcess(running.pid);
   process.once('exit', killAtExit);
   return {
@@ -94,6 +96,22 @@ async function startOnFreePorts(
       await rm(join(folder, 'data'), { recursive: true, force: true });
     }
   }
+}
+
+/** Ends the brokers and removes the files of test runs that were killed: brokers run detached, so they outlive such a run. */
+async function removeAbandonedBrokers(): Promise<void> {
+  for (const folder of await findAbandonedDirectories(FOLDER_PREFIX)) {
+    const pid = await findBroker(folder);
+    if (pid !== undefined) await stopBroker({ pid, folder });
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** The process that runs from the folder. */
+async function findBroker(folder: string): Promise<number | undefined> {
+  const { output } = await run('ps', ['-eo', 'pid=,args=']);
+  const line = output.split('\n').find((text) => text.includes('kafka.Kafka') && text.includes(join(folder, 'server.properties')));
+  return line === undefined ? undefined : Number.parseInt(line, 10);
 }
 
 async function useBrokers(brokers: readonly string[]): Promise<KafkaTestBroker> {
