@@ -22,6 +22,9 @@ export interface TestCluster {
 
 const DIRECTORY_PREFIX = 'belfry-test-';
 
+/** Processes of a killed server end a moment after it, and write until then. */
+const REMOVAL = { recursive: true, force: true, maxRetries: 20, retryDelay: 100 } as const;
+
 /**
  * Starts a Postgres in a temporary directory. It has no fsync and no full-page writes: that risks data only when the machine dies, not
  * when the server is killed, and makes commits several times faster.
@@ -42,7 +45,7 @@ export async function createTestCluster(): Promise<TestCluster> {
     },
     close: async () => {
       await server.stop();
-      await rm(dataDir, { recursive: true, force: true });
+      await rm(dataDir, REMOVAL);
     },
   };
 }
@@ -62,12 +65,15 @@ export async function removeAbandonedClusters(): Promise<void> {
     const hasCluster = (await readdir(dataDir)).includes('cluster');
     const server = hasCluster ? await startEmbeddedPostgres({ dataDir, durable: false }).catch(() => undefined) : undefined;
     await server?.stop();
-    await rm(dataDir, { recursive: true, force: true });
+    await rm(dataDir, REMOVAL);
   }
 }
 
-async function killServer({ pid, port }: EmbeddedPostgres): Promise<void> {
+/** Ends the use of the server with it: whoever uses a killed server starts it again, and a test decides itself when it comes back. */
+async function killServer(server: EmbeddedPostgres): Promise<void> {
+  const { pid, port } = server;
   process.kill(pid, 'SIGKILL');
+  await server.stop();
   await waitFor(async () => !(await accepts(port)), { what: 'the killed Postgres to close its port' });
 }
 

@@ -57,7 +57,8 @@ export interface EmbeddedPostgres {
 }
 
 const DATABASE_NAME = 'belfry';
-const START_ATTEMPTS_MAX = 10;
+/** Ten seconds in all: processes of a killed server may take so long to end on a busy machine. */
+const START_ATTEMPTS_MAX = 50;
 const START_RETRY_DELAY_MS = 200;
 const ADOPTION_WAIT_MS_MAX = 60_000;
 const ADOPTION_POLL_MS = 100;
