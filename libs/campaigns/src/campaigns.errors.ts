@@ -31,6 +31,21 @@ export class RunNotFoundError extends BelfryError {
   }
 }
 
+/** This environment sent no such message; the same answer for a message of another environment, and for people whom a run did not address. */
+export class MessageNotFoundError extends BelfryError {
+  static override readonly facts: ErrorFacts = {
+    code: 'message_not_found',
+    httpStatus: 404,
+    disposition: 'dead-letter',
+    title: 'The message does not exist',
+    hint: 'Take the id (msg_…) from the answer of POST /v1/messages, from an inbox or from data.belfry.message_id of a push message, with a key of the same environment. A message of a run exists as soon as its chunk is fanned out.',
+  };
+
+  constructor() {
+    super('This environment sent no message with that id.');
+  }
+}
+
 /** The run is in a state from which the asked change is not possible. */
 export class RunStateConflictError extends BelfryError {
   static override readonly facts: ErrorFacts = {

@@ -24,6 +24,8 @@ import { ReadRunsController } from './read-runs/read-runs.controller.js';
 import { ReadRuns } from './read-runs/read-runs.js';
 import { ReadStatisticsController } from './read-statistics/read-statistics.controller.js';
 import { ReadStatistics } from './read-statistics/read-statistics.js';
+import { ReadTimelineController } from './read-timeline/read-timeline.controller.js';
+import { ReadTimeline } from './read-timeline/read-timeline.js';
 import { ReconcileStore } from './reconcile.store.js';
 import { ReconcileRuns } from './reconcile-runs/reconcile-runs.js';
 import { Reconciler } from './reconcile-runs/reconciler.js';
@@ -36,6 +38,7 @@ import { RunProgressHub } from './stream-run/run-progress-hub.js';
 import { StreamRunController } from './stream-run/stream-run.controller.js';
 import { TallyDeliveryConsumer } from './tally-delivery/tally-delivery.consumer.js';
 import { TallyDelivery } from './tally-delivery/tally-delivery.js';
+import { TimelineStore } from './timeline.store.js';
 import { StartRun } from './trigger-run/start-run.js';
 import { TriggerRunController } from './trigger-run/trigger-run.controller.js';
 import { TriggerRun } from './trigger-run/trigger-run.js';
@@ -56,6 +59,7 @@ const RUN_PROVIDERS = [{ provide: Clock, useClass: SystemClock }, RunStore, Chun
     StreamRunController,
     ControlRunController,
     SendMessageController,
+    ReadTimelineController,
   ],
   providers: [
     ...RUN_PROVIDERS,
@@ -72,6 +76,8 @@ const RUN_PROVIDERS = [{ provide: Clock, useClass: SystemClock }, RunStore, Chun
     RunProgressHub,
     ControlRun,
     SendMessage,
+    TimelineStore,
+    ReadTimeline,
   ],
 })
 export class CampaignsApiModule {}

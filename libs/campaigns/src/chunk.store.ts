@@ -223,8 +223,8 @@ function fanOutText(predicate: string): string {
       FROM candidate CROSS JOIN unnest($5::text[]) AS channel (name)
       WHERE candidate.id <= coalesce((SELECT id FROM cut_after), $3)
     ), skip AS (
-      SELECT channel, jsonb_object_agg(skip_reason, people) AS reasons FROM (
-        SELECT channel, skip_reason, count(*) AS people FROM decided WHERE skip_reason IS NOT NULL GROUP BY channel, skip_reason
+      SELECT channel, jsonb_object_agg(skip_reason, people) AS reasons, jsonb_object_agg(skip_reason, ids) AS recipients FROM (
+        SELECT channel, skip_reason, count(*) AS people, jsonb_agg(id) AS ids FROM decided WHERE skip_reason IS NOT NULL GROUP BY channel, skip_reason
       ) AS by_reason GROUP BY channel
     ), batch AS (
       SELECT channel.name AS channel, count(decided.id)::integer AS targeted, count(decided.id) FILTER (WHERE skip_reason IS NULL)::integer AS requested,
@@ -232,9 +232,10 @@ function fanOutText(predicate: string): string {
       FROM unnest($5::text[]) AS channel (name) LEFT JOIN decided ON decided.channel = channel.name
       GROUP BY channel.name
     ), written AS (
-      INSERT INTO campaigns.chunk_delivery (environment_id, run_id, chunk_no, channel, recipient_ids, targeted, skipped, expired, cancelled,
-        pending, reported_at)
+      INSERT INTO campaigns.chunk_delivery (environment_id, run_id, chunk_no, channel, recipient_ids, targeted, skipped, skipped_recipients,
+        expired, cancelled, pending, reported_at)
       SELECT $1, $6::uuid, $7::integer, batch.channel, batch.recipient_ids, batch.targeted, coalesce(skip.reasons, '{}'),
+        coalesce(skip.recipients, '{}'),
         CASE WHEN $8::text = 'expired' THEN requested ELSE 0 END, CASE WHEN $8 = 'cancelled' THEN requested ELSE 0 END,
         CASE WHEN $8 = 'requested' THEN requested ELSE 0 END, CASE WHEN $8 = 'requested' AND requested > 0 THEN NULL ELSE $9::timestamptz END
       FROM batch LEFT JOIN skip USING (channel)

@@ -24,14 +24,16 @@ export class DeliveryReportStore {
       name: 'campaigns.apply-reports',
       text: `
         WITH report AS (
-          SELECT ordinal - 1 AS index, environment_id, run_id, chunk_no, channel, delivered, failed, expired, cancelled, pending,
+          SELECT ordinal - 1 AS index, environment_id, run_id, chunk_no, channel, delivered, failed, expired, cancelled, pending, failed_recipients,
             delivered + campaigns.sum_reasons(failed) + expired + cancelled + pending AS reported
-          FROM unnest($1::uuid[], $2::uuid[], $3::integer[], $4::text[], $5::integer[], $6::jsonb[], $7::integer[], $8::integer[], $9::integer[])
-            WITH ORDINALITY AS report (environment_id, run_id, chunk_no, channel, delivered, failed, expired, cancelled, pending, ordinal)
+          FROM unnest($1::uuid[], $2::uuid[], $3::integer[], $4::text[], $5::integer[], $6::jsonb[], $7::integer[], $8::integer[], $9::integer[],
+              $11::jsonb[])
+            WITH ORDINALITY AS report (environment_id, run_id, chunk_no, channel, delivered, failed, expired, cancelled, pending,
+              failed_recipients, ordinal)
         ), applied AS (
           UPDATE campaigns.chunk_delivery AS delivery
           SET delivered = report.delivered, failed = report.failed, expired = report.expired, cancelled = report.cancelled,
-            pending = report.pending, reported_at = $10
+            pending = report.pending, failed_recipients = report.failed_recipients, reported_at = $10
           FROM report
           WHERE delivery.environment_id = report.environment_id AND delivery.run_id = report.run_id AND delivery.chunk_no = report.chunk_no
             AND delivery.channel = report.channel AND delivery.pending > 0 AND report.pending <= delivery.pending
@@ -55,6 +57,7 @@ export class DeliveryReportStore {
         reports.map((report) => report.cancelled),
         reports.map((report) => report.pending),
         at,
+        reports.map((report) => JSON.stringify(report.failed_recipients ?? {})),
       ],
     });
   }

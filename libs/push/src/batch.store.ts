@@ -146,15 +146,17 @@ const INSERT_BATCH = `
     JOIN push.device ON device.environment_id = $1 AND device.subscriber_id = recipient.id AND device.state = 'active'
     WHERE recipient.is_present
   ), unreachable AS (
-    SELECT CASE WHEN recipient.is_present THEN 'device_gone' ELSE 'subscriber_gone' END AS reason, count(*) AS people
+    SELECT CASE WHEN recipient.is_present THEN 'device_gone' ELSE 'subscriber_gone' END AS reason, count(*) AS people,
+      jsonb_agg(recipient.id) AS ids
     FROM recipient
     LEFT JOIN (SELECT DISTINCT subscriber_id FROM target) AS reached ON reached.subscriber_id = recipient.id
     WHERE reached.subscriber_id IS NULL GROUP BY reason
   ), batch AS (
     INSERT INTO push.batch (environment_id, message_key, chunk_no, run_id, content_id, expires_at, lane, recipients, traceparent, created_at,
-      devices, unreachable)
+      devices, unreachable, unreachable_recipients)
     SELECT $1, $2, $3, $4::uuid, $5::uuid, $6::timestamptz, $7::text, $8::integer, $9::text, $10::timestamptz,
-      (SELECT count(*) FROM target), coalesce((SELECT jsonb_object_agg(reason, people) FROM unreachable), '{}')
+      (SELECT count(*) FROM target), coalesce((SELECT jsonb_object_agg(reason, people) FROM unreachable), '{}'),
+      coalesce((SELECT jsonb_object_agg(reason, ids) FROM unreachable), '{}')
     ON CONFLICT DO NOTHING RETURNING message_key
   ), written AS (
     INSERT INTO push.delivery (environment_id, message_key, chunk_no, subscriber_id, device_id, vendor, lane, next_attempt_at, created_at)

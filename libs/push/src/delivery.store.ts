@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Database, type Sql, type Transaction } from '#database';
 import type { BatchKey } from './batch.store.js';
+import type { PushOutcome } from './deliver/classify-push-response.js';
 import type { PushDeliveryState, PushLaneName } from './push-delivery-state.js';
 import type { PushVendor } from './push-vendor.js';
 
@@ -49,7 +50,21 @@ export interface DeliveryResult {
   /** For `queued` only. */
   readonly nextAttemptAt: Date | null;
   readonly attempts: number;
+  /** What the attempt brought; `null` when nothing was sent. */
+  readonly attempt: DeliveryAttempt | null;
 }
+
+/** One request to a push service. */
+export interface DeliveryAttempt {
+  /** When it was answered, or given up. */
+  readonly at: Date;
+  readonly outcome: PushOutcome['kind'];
+  /** `null` when there was no answer. */
+  readonly httpStatus: number | null;
+}
+
+/** Attempts of one delivery that are kept for its timeline: a throttling service may be asked for days. */
+export const ATTEMPTS_KEPT_MAX = 50;
 
 /** Which results counted. */
 export interface WrittenResults {
@@ -126,6 +141,9 @@ export class DeliveryStore {
         results.map(({ attempts }) => attempts),
         results.map(({ delivery }) => delivery.device?.ciphertext ?? null),
         at,
+        results.map(({ attempt }) => attempt?.outcome ?? null),
+        results.map(({ attempt }) => attempt?.httpStatus ?? null),
+        results.map(({ attempt }) => attempt?.at ?? at),
       ],
     });
     return {
@@ -200,19 +218,27 @@ const CLAIM_DELIVERIES = `
   LEFT JOIN push.device AS device ON device.environment_id = claimed.environment_id AND device.id = claimed.device_id`;
 
 /**
- * $1 to $5 the keys, $6 claims, $7 states, $8 reasons, $9 next attempts, $10 attempts, $11 sealed secrets, $12 now. The secrets tell whether
- * a device was registered again since the claim, because each registration seals them anew; a device that is not active has none.
+ * $1 to $5 the keys, $6 claims, $7 states, $8 reasons, $9 next attempts, $10 attempts, $11 sealed secrets, $12 now, $13 outcomes, $14 HTTP
+ * statuses, $15 times of the results. An attempt after which the delivery waits again joins the earlier ones, of which the newest are kept. The secrets tell whether a device was registered again since the claim, because each registration seals them anew; a device that is not active has none.
  * The state is compared as an expression: a plain comparison lets a planner without statistics read the index of all that is due.
  */
 const WRITE_RESULTS = `
   WITH result AS (
     SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::integer[], $4::uuid[], $5::uuid[], $6::integer[], $7::text[], $8::text[],
-      $9::timestamptz[], $10::smallint[], $11::bytea[])
-      AS result (environment_id, message_key, chunk_no, subscriber_id, device_id, claim, state, reason, next_attempt_at, attempts, secrets)
+      $9::timestamptz[], $10::smallint[], $11::bytea[], $13::text[], $14::smallint[], $15::timestamptz[])
+      AS result (environment_id, message_key, chunk_no, subscriber_id, device_id, claim, state, reason, next_attempt_at, attempts, secrets,
+        outcome, http_status, at)
   ), written AS (
     UPDATE push.delivery AS delivery SET state = result.state, reason = result.reason, attempts = result.attempts,
       next_attempt_at = coalesce(result.next_attempt_at, delivery.next_attempt_at),
-      finished_at = CASE WHEN result.state = 'queued' THEN NULL ELSE $12::timestamptz END
+      finished_at = CASE WHEN result.state = 'queued' THEN NULL ELSE result.at END,
+      outcome = CASE WHEN result.state = 'queued' THEN NULL ELSE result.outcome END,
+      http_status = CASE WHEN result.state = 'queued' THEN NULL ELSE result.http_status END,
+      earlier_attempts = CASE WHEN result.state = 'queued' AND result.outcome IS NOT NULL THEN
+        CASE WHEN jsonb_array_length(delivery.earlier_attempts) >= ${ATTEMPTS_KEPT_MAX} THEN delivery.earlier_attempts - 0
+          ELSE coalesce(delivery.earlier_attempts, '[]') END
+        || jsonb_build_object('at', result.at, 'outcome', result.outcome, 'http_status', result.http_status, 'reason', result.reason)
+        ELSE delivery.earlier_attempts END
     FROM result
     WHERE delivery.environment_id = result.environment_id AND delivery.message_key = result.message_key
       AND delivery.chunk_no = result.chunk_no AND delivery.subscriber_id = result.subscriber_id

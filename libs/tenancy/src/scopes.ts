@@ -9,6 +9,7 @@ export const SCOPES = [
   'segments:write',
   'campaigns:read',
   'campaigns:write',
+  'messages:read',
   'messages:write',
   'environment:read',
   'environment:write',

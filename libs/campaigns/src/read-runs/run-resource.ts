@@ -17,6 +17,7 @@ import {
 import { RUN_STATES } from '../run-state.js';
 import type { Run } from '../run.js';
 import type { EngagementCounts } from '../statistics.store.js';
+import { traceIdOf } from '../trace-id.js';
 
 const count = z.int().min(0);
 const reasons = z.record(z.string(), count);
@@ -69,6 +70,7 @@ export const runResourceSchema = z
     rate_per_second: z.number().min(0).describe('Outcomes per second: lately while the run is open, on average when it is over'),
     eta_seconds: count.nullable(),
     failure: z.string().nullable(),
+    trace_id: z.string().nullable().describe('Trace of the call that triggered the run'),
     triggered_at: time,
     planned_at: time.nullable(),
     finished_at: time.nullable(),
@@ -109,6 +111,7 @@ export function presentRun(run: Run, { tally, devices, engagement }: RunFigures,
     rate_per_second: progress.ratePerSecond,
     eta_seconds: progress.etaSeconds,
     failure: run.failure,
+    trace_id: traceIdOf(run.traceparent),
     triggered_at: run.triggeredAt.toISOString(),
     planned_at: run.plannedAt?.toISOString() ?? null,
     finished_at: run.finishedAt?.toISOString() ?? null,

@@ -10,6 +10,7 @@ import { CampaignStore } from '../campaign.store.js';
 import { ResolveAudience } from '../resolve-audience.js';
 import { RunStore } from '../run.store.js';
 import { expiresAfter } from '../ttl.js';
+import { unrecordedTraceparent } from '../trace-id.js';
 
 /** A run that was accepted, as the API shows it. */
 export const acceptedRunSchema = z
@@ -54,7 +55,7 @@ export class StartRun {
       rule,
       messageKey: newUuid(triggeredAt.getTime()),
       expiresAt: expiresAfter(triggeredAt, start.ttlSeconds ?? campaign.ttlSeconds),
-      traceparent: currentTraceparent(),
+      traceparent: currentTraceparent() ?? unrecordedTraceparent(),
       triggeredAt,
     };
     await this.runs.insert(environmentId, run, tx);

@@ -13,6 +13,8 @@ export const campaignDeliverySettledSchema = z.object({
   delivered: count,
   /** Failed recipients by reason code. */
   failed: z.record(z.string().max(64), count),
+  /** Who they are, from channels that keep no row of them. */
+  failed_recipients: z.record(z.string().max(64), z.array(z.uuid()).max(BATCH_RECIPIENTS_MAX)).optional(),
   expired: count,
   cancelled: count,
   /** Recipients whose outcome is still open; a later report closes them. 0 settles the batch. */

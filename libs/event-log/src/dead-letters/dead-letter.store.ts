@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { encodeId, isUuid, newUuid } from '#contracts';
-import { Database } from '#database';
+import { Database, type Sql } from '#database';
 import { type DeadLetter, DeadLetterSink } from '../dead-letter-sink.js';
 import { headersToText } from '../postgres/packed-values.js';
 import { Outbox } from '../outbox/outbox.js';
@@ -105,6 +105,16 @@ export class DeadLetterStore extends DeadLetterSink {
         attempts,
       ],
     });
+  }
+
+  /** What was set aside of the records with one of the given keys, oldest first; at most a page. */
+  async listByKeys(environmentId: string, keys: readonly string[], tx: Sql = this.database): Promise<StoredDeadLetter[]> {
+    const rows = await tx.query<DeadLetterRow>({
+      name: 'dead_letter.list-by-keys',
+      text: `SELECT * FROM event_log.dead_letter WHERE environment_id = $1 AND key = ANY ($2::text[]) ORDER BY failed_at, id LIMIT $3`,
+      values: [environmentId, keys, DEAD_LETTER_PAGE_MAX],
+    });
+    return rows.map(toDeadLetter);
   }
 
   /** One page, newest first. */

@@ -17,7 +17,8 @@ export interface DeliveryOutcome {
   readonly inserted: number;
   /** Recipients who have the message, whoever wrote it and when. */
   readonly delivered: number;
-  readonly failed: Readonly<Partial<Record<InboxFailureReason, number>>>;
+  /** Who failed, by reason. */
+  readonly failed: Readonly<Partial<Record<InboxFailureReason, readonly string[]>>>;
   readonly expired: number;
   readonly cancelled: number;
 }
@@ -106,9 +107,12 @@ export class DeliverInbox {
       const [reason] = Object.keys(outcome.failed) as InboxFailureReason[];
       if (reason !== undefined) throw new InboxMessageUndeliverableError(reason);
     } else {
-      const { delivered, failed, expired, cancelled } = outcome;
-      const counts = { delivered, failed: { ...failed }, expired, cancelled, pending: 0 };
-      const settled = { environment_id: request.environment_id, ...request.chunk, channel: 'inbox' as const, ...counts };
+      const { delivered, expired, cancelled } = outcome;
+      const failures = Object.entries(outcome.failed).map(([reason, ids]): [string, string[]] => [reason, [...ids]]);
+      const failed = Object.fromEntries(failures.map(([reason, ids]) => [reason, ids.length]));
+      const counts = { delivered, failed, expired, cancelled, pending: 0 };
+      const people = failures.length === 0 ? {} : { failed_recipients: Object.fromEntries(failures) };
+      const settled = { environment_id: request.environment_id, ...request.chunk, channel: 'inbox' as const, ...counts, ...people };
       await this.outbox.append(campaignDeliverySettledV1, [settled], tx);
     }
     if (inserted.length > 0) {
@@ -149,8 +153,8 @@ function settle(
     failures: ReadonlyMap<string, InboxFailureReason>;
   },
 ): DeliveryOutcome {
-  const failed: Partial<Record<InboxFailureReason, number>> = {};
-  for (const [id, reason] of batch.failures) if (!batch.delivered.has(id)) failed[reason] = (failed[reason] ?? 0) + 1;
+  const failed: Partial<Record<InboxFailureReason, string[]>> = {};
+  for (const [id, reason] of batch.failures) if (!batch.delivered.has(id)) (failed[reason] ??= []).push(id);
   const undelivered = batch.recipientIds.length - batch.delivered.size;
   return {
     decision,

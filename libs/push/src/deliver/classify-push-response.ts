@@ -1,7 +1,13 @@
 import type { PushVendor } from '../push-vendor.js';
 
 /** What one answer of a push service means; docs/push-outcomes.md has the table with its sources. */
-export type PushOutcome =
+export type PushOutcome = PushVerdict & {
+  /** HTTP status of the answer; absent when there was none. */
+  readonly status?: number;
+};
+
+/** The classes, with what each needs. */
+export type PushVerdict =
   /** The service took the message. It is no proof that a device showed it. */
   | { readonly kind: 'accepted' }
   /** The subscription is dead: prune it at once. */
@@ -37,6 +43,10 @@ const FCM_OTHER_KEY = /do not correspond to the credentials used to create the s
  * @see https://www.rfc-editor.org/rfc/rfc8030#section-5 and docs/push-outcomes.md for the vendors
  */
 export function classifyPushResponse(vendor: PushVendor, response: PushResponse, nowMs: number): PushOutcome {
+  return { ...judge(vendor, response, nowMs), status: response.status };
+}
+
+function judge(vendor: PushVendor, response: PushResponse, nowMs: number): PushVerdict {
   const { status, body } = response;
   const reason = `status_${status}`;
   if (status >= 200 && status < 300) return { kind: 'accepted' };

@@ -23,6 +23,11 @@ export interface RetryFacts {
  * the push service did not look at the message; it waits for as long as the service says.
  */
 export function decideResult(delivery: ClaimedDelivery, outcome: PushOutcome, facts: RetryFacts): DeliveryResult {
+  const attempt = { at: new Date(facts.nowMs), outcome: outcome.kind, httpStatus: outcome.status ?? null };
+  return { ...decide(delivery, outcome, facts), attempt };
+}
+
+function decide(delivery: ClaimedDelivery, outcome: PushOutcome, facts: RetryFacts): DeliveryResult {
   switch (outcome.kind) {
     case 'accepted':
       return end(delivery, 'accepted', null);
@@ -46,12 +51,13 @@ export function decideResult(delivery: ClaimedDelivery, outcome: PushOutcome, fa
 
 /** Hands a delivery back that was not sent: this attempt does not count. */
 export function postpone(delivery: ClaimedDelivery, untilMs: number): DeliveryResult {
-  return { delivery, state: 'queued', reason: null, nextAttemptAt: new Date(untilMs), attempts: Math.max(0, delivery.attempts - 1) };
+  const attempts = Math.max(0, delivery.attempts - 1);
+  return { delivery, state: 'queued', reason: null, nextAttemptAt: new Date(untilMs), attempts, attempt: null };
 }
 
 /** Ends a delivery. */
 export function end(delivery: ClaimedDelivery, state: Exclude<DeliveryResult['state'], 'queued'>, reason: string | null): DeliveryResult {
-  return { delivery, state, reason, nextAttemptAt: null, attempts: delivery.attempts };
+  return { delivery, state, reason, nextAttemptAt: null, attempts: delivery.attempts, attempt: null };
 }
 
 /**
@@ -67,5 +73,6 @@ export function retryDelayMs(attempts: number, retryDelayMsFirst: number, random
 
 function retry(delivery: ClaimedDelivery, next: { reason: string; atMs: number; attempts: number }): DeliveryResult {
   if (next.atMs >= delivery.expiresAt.getTime()) return end(delivery, 'expired', next.reason);
-  return { delivery, state: 'queued', reason: next.reason, nextAttemptAt: new Date(next.atMs), attempts: Math.max(0, next.attempts) };
+  const attempts = Math.max(0, next.attempts);
+  return { delivery, state: 'queued', reason: next.reason, nextAttemptAt: new Date(next.atMs), attempts, attempt: null };
 }
