@@ -106,6 +106,8 @@ CREATE TABLE campaigns.chunk_delivery (
   cancelled integer DEFAULT 0 NOT NULL,
   pending integer NOT NULL,
   reported_at timestamp with time zone,
+  skipped_recipients jsonb DEFAULT '{}'::jsonb NOT NULL,
+  failed_recipients jsonb DEFAULT '{}'::jsonb NOT NULL,
   CONSTRAINT chunk_delivery_pkey PRIMARY KEY (environment_id, run_id, chunk_no, channel),
   CONSTRAINT chunk_delivery_channel_check CHECK ((channel = ANY (ARRAY['inbox'::text, 'push'::text]))),
   CONSTRAINT counts_add_up CHECK ((targeted = (((((delivered + campaigns.sum_reasons(failed)) + campaigns.sum_reasons(skipped)) + expired) + cancelled) + pending))),
@@ -113,6 +115,8 @@ CREATE TABLE campaigns.chunk_delivery (
 );
 
 ALTER TABLE campaigns.chunk_delivery ALTER COLUMN recipient_ids SET STORAGE EXTERNAL;
+
+ALTER TABLE campaigns.chunk_delivery ALTER COLUMN skipped_recipients SET STORAGE EXTERNAL;
 
 CREATE TABLE campaigns.run (
   environment_id uuid NOT NULL,
@@ -333,6 +337,7 @@ CREATE TABLE push.batch (
   devices_expired integer DEFAULT 0 NOT NULL,
   devices_cancelled integer DEFAULT 0 NOT NULL,
   settled_at timestamp with time zone,
+  unreachable_recipients jsonb DEFAULT '{}'::jsonb NOT NULL,
   CONSTRAINT batch_pkey PRIMARY KEY (environment_id, message_key, chunk_no),
   CONSTRAINT batch_lane CHECK ((lane = ANY (ARRAY['bulk'::text, 'urgent'::text])))
 );
@@ -352,7 +357,11 @@ CREATE TABLE push.delivery (
   claim integer DEFAULT 0 NOT NULL,
   created_at timestamp with time zone DEFAULT now() NOT NULL,
   finished_at timestamp with time zone,
+  outcome text,
+  http_status smallint,
+  earlier_attempts jsonb,
   CONSTRAINT delivery_pkey PRIMARY KEY (message_key, chunk_no, subscriber_id, device_id),
+  CONSTRAINT delivery_outcome CHECK ((outcome = ANY (ARRAY['accepted'::text, 'gone'::text, 'refused'::text, 'misconfigured'::text, 'throttled'::text, 'transient'::text]))),
   CONSTRAINT delivery_state CHECK ((state = ANY (ARRAY['queued'::text, 'sending'::text, 'accepted'::text, 'gone'::text, 'failed'::text, 'expired'::text, 'cancelled'::text])))
 ) PARTITION BY RANGE (message_key);
 
@@ -541,15 +550,59 @@ CREATE VIEW engagement.run_count AS
     subscribers
    FROM engagement.message_count;
 
+CREATE VIEW inbox.message_delivery AS
+ SELECT environment_id,
+    message_key,
+    subscriber_id,
+    delivered_at
+   FROM inbox.message;
+
+CREATE VIEW push.message_batch AS
+ SELECT environment_id,
+    message_key,
+    chunk_no,
+    unreachable_recipients,
+    created_at AS accepted_at
+   FROM push.batch;
+
+CREATE VIEW push.message_delivery AS
+ SELECT environment_id,
+    message_key,
+    subscriber_id,
+    device_id,
+    vendor,
+    state,
+    reason,
+    outcome,
+    http_status,
+    earlier_attempts,
+    created_at AS queued_at,
+    finished_at
+   FROM push.delivery;
+
+CREATE VIEW engagement.message_receipt AS
+ SELECT environment_id,
+    message_key,
+    subscriber_id,
+    channel,
+    kind,
+    occurred_at,
+    recorded_at
+   FROM engagement.receipt;
+
 CREATE INDEX chunk_delivery_open ON campaigns.chunk_delivery USING btree (environment_id, run_id) WHERE (pending > 0);
 
 CREATE INDEX chunk_open ON campaigns.chunk USING btree (environment_id, run_id) WHERE (state = 'planned'::text);
 
 CREATE INDEX run_by_campaign ON campaigns.run USING btree (environment_id, campaign_id, id DESC);
 
+CREATE UNIQUE INDEX run_by_message ON campaigns.run USING btree (environment_id, message_key);
+
 CREATE INDEX run_open ON campaigns.run USING btree (id) WHERE (state = ANY (ARRAY['triggered'::text, 'running'::text, 'cancelling'::text]));
 
 CREATE INDEX dead_letter_by_environment ON event_log.dead_letter USING btree (environment_id, id) WHERE (environment_id IS NOT NULL);
+
+CREATE INDEX dead_letter_by_key ON event_log.dead_letter USING btree (environment_id, key) WHERE (environment_id IS NOT NULL);
 
 CREATE UNIQUE INDEX dead_letter_once ON event_log.dead_letter USING btree (group_name, topic, partition, record_offset, sha256(value));
 

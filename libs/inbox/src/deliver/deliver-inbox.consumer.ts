@@ -84,5 +84,5 @@ function countOutcome({ inserted, failed, expired, cancelled }: DeliveryOutcome)
   count(inserted, 'delivered');
   count(expired, 'expired');
   count(cancelled, 'cancelled');
-  for (const [reason, people] of Object.entries(failed)) count(people.length, 'failed', reason);
+  for (const [reason, amount] of Object.entries(failed)) count(amount, 'failed', reason);
 }

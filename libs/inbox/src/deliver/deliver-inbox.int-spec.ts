@@ -81,6 +81,9 @@ describe('deliver-inbox', () => {
     const request = await fixture.addBatch({ contentId: await fixture.addContent(PERSONAL), recipientIds: [...nameless, ...named] });
     const outcome = await deliver(request);
     expect(outcome).toMatchObject({ inserted: 2, delivered: 2, failed: { content_render_failed: 1 } });
+    expect(await reports()).toMatchObject([
+      { failed: { content_render_failed: 1 }, failed_recipients: { content_render_failed: nameless } },
+    ]);
     expect(await holders(request)).toEqual(named);
   });
 

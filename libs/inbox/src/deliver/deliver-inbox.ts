@@ -17,8 +17,7 @@ export interface DeliveryOutcome {
   readonly inserted: number;
   /** Recipients who have the message, whoever wrote it and when. */
   readonly delivered: number;
-  /** Who failed, by reason. */
-  readonly failed: Readonly<Partial<Record<InboxFailureReason, readonly string[]>>>;
+  readonly failed: Readonly<Partial<Record<InboxFailureReason, number>>>;
   readonly expired: number;
   readonly cancelled: number;
 }
@@ -49,8 +48,8 @@ export class DeliverInbox {
       const prepared = decision === 'deliver' ? await this.prepare(request, recipientIds, { progress, tx }) : NOBODY;
       const inserted = await this.inbox.insertMessages(request.environment_id, toMessageBatch(request, prepared), tx);
       const delivered = await this.countDelivered(request, { recipientIds, inserted }, tx);
-      const outcome = settle(decision, { recipientIds, inserted, delivered, failures: prepared.failures });
-      await this.report(request, { outcome, inserted }, tx);
+      const { outcome, failedRecipients } = settle(decision, { recipientIds, inserted, delivered, failures: prepared.failures });
+      await this.report(request, { outcome, failedRecipients, inserted }, tx);
       return outcome;
     });
   }
@@ -99,20 +98,18 @@ export class DeliverInbox {
 
   private async report(
     request: DeliveryRequested,
-    result: { outcome: DeliveryOutcome; inserted: readonly string[] },
+    result: { outcome: DeliveryOutcome; failedRecipients: FailedRecipients; inserted: readonly string[] },
     tx: Transaction,
   ): Promise<void> {
-    const { outcome, inserted } = result;
+    const { outcome, failedRecipients, inserted } = result;
     if (request.chunk === undefined) {
       const [reason] = Object.keys(outcome.failed) as InboxFailureReason[];
       if (reason !== undefined) throw new InboxMessageUndeliverableError(reason);
     } else {
-      const { delivered, expired, cancelled } = outcome;
-      const failures = Object.entries(outcome.failed).map(([reason, ids]): [string, string[]] => [reason, [...ids]]);
-      const failed = Object.fromEntries(failures.map(([reason, ids]) => [reason, ids.length]));
-      const counts = { delivered, failed, expired, cancelled, pending: 0 };
-      const people = failures.length === 0 ? {} : { failed_recipients: Object.fromEntries(failures) };
-      const settled = { environment_id: request.environment_id, ...request.chunk, channel: 'inbox' as const, ...counts, ...people };
+      const { delivered, failed, expired, cancelled } = outcome;
+      const counts = { delivered, failed: { ...failed }, expired, cancelled, pending: 0 };
+      const named = Object.keys(failedRecipients).length === 0 ? {} : { failed_recipients: failedRecipients };
+      const settled = { environment_id: request.environment_id, ...request.chunk, channel: 'inbox' as const, ...counts, ...named };
       await this.outbox.append(campaignDeliverySettledV1, [settled], tx);
     }
     if (inserted.length > 0) {
@@ -121,6 +118,9 @@ export class DeliverInbox {
     }
   }
 }
+
+/** Ids of those who failed, by reason. */
+type FailedRecipients = Partial<Record<InboxFailureReason, string[]>>;
 
 const DROPPED: DeliveryOutcome = { decision: 'drop', inserted: 0, delivered: 0, failed: {}, expired: 0, cancelled: 0 };
 const NOBODY: PreparedRecipients = { subscriberIds: [], failures: new Map() };
@@ -152,16 +152,17 @@ function settle(
     delivered: ReadonlySet<string>;
     failures: ReadonlyMap<string, InboxFailureReason>;
   },
-): DeliveryOutcome {
-  const failed: Partial<Record<InboxFailureReason, string[]>> = {};
-  for (const [id, reason] of batch.failures) if (!batch.delivered.has(id)) (failed[reason] ??= []).push(id);
+): { outcome: DeliveryOutcome; failedRecipients: FailedRecipients } {
+  const failedRecipients: FailedRecipients = {};
+  for (const [id, reason] of batch.failures) if (!batch.delivered.has(id)) (failedRecipients[reason] ??= []).push(id);
   const undelivered = batch.recipientIds.length - batch.delivered.size;
-  return {
+  const outcome = {
     decision,
     inserted: batch.inserted.length,
     delivered: batch.delivered.size,
-    failed,
+    failed: Object.fromEntries(Object.entries(failedRecipients).map(([reason, ids]) => [reason, ids.length])),
     expired: decision === 'expire' ? undelivered : 0,
     cancelled: decision === 'cancel' ? undelivered : 0,
   };
+  return { outcome, failedRecipients };
 }

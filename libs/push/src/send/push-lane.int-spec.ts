@@ -1,6 +1,7 @@
-import { createTestDatabase, type TestDatabase, waitFor } from '#testing';
+import { createTestDatabase, FixedClock, type TestDatabase, waitFor } from '#testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { PushTransportError } from '../transport/push-transport.errors.js';
+import { ATTEMPTS_KEPT_MAX } from '../delivery.store.js';
 import { PushFixture } from '../testing/push-fixture.store.js';
 import { answer, fail, hang } from '../testing/scripted-transport.js';
 import { BREAKER_ANSWERS_MIN, BREAKER_PAUSE_MS_MIN } from './vendor-gate.js';
@@ -119,7 +120,7 @@ describe('push lanes', () => {
   });
 
   it('tries a transient failure again with the same Topic and the remaining TTL, and reports the person as pending meanwhile', async () => {
-    const { devices } = await request([1], { expiresAt: '2026-11-22T13:00:00.000Z' });
+    const { batch, devices } = await request([1], { expiresAt: '2026-11-22T13:00:00.000Z' });
     const href = devices[0]?.href ?? '';
     fixture.transport.script(href, answer(500), fail(new PushTransportError('response_timeout')), answer(201));
     await fixture.sendDue();
@@ -132,6 +133,32 @@ describe('push lanes', () => {
     expect(sent.map(({ ttlSeconds }) => ttlSeconds)).toEqual([3_600, 3_570, 3_540]);
     expect(new Set(sent.map(({ topic }) => topic)).size).toBe(1);
     expect(await lastReport()).toMatchObject({ delivered: 1, pending: 0 });
+    const attempt = { outcome: 'transient', at: expect.any(String) };
+    expect(await fixture.readAttempts(batch)).toEqual([
+      {
+        outcome: 'accepted',
+        http_status: 201,
+        earlier_attempts: [
+          { ...attempt, http_status: 500, reason: 'status_500' },
+          { ...attempt, http_status: null, reason: 'response_timeout' },
+        ],
+      },
+    ]);
+  });
+
+  it('keeps the newest attempts of a delivery that waits for long', async () => {
+    const { batch } = await request([1]);
+    fixture.transport.answerAll(answer(429, { retryAfter: '1' }));
+    for (let round = 0; round <= ATTEMPTS_KEPT_MAX; round += 1) {
+      await fixture.sendDue();
+      fixture.clock.advance(2_000);
+    }
+    fixture.transport.answerAll(answer(201));
+    await fixture.sendDue();
+    const [attempts] = await fixture.readAttempts(batch);
+    expect(attempts).toMatchObject({ outcome: 'accepted', http_status: 201 });
+    expect(attempts?.earlier_attempts).toHaveLength(ATTEMPTS_KEPT_MAX);
+    expect(Date.parse(String(attempts?.earlier_attempts?.[0]?.['at']))).toBe(new FixedClock().now().getTime() + 2_000);
   });
 
   it('fails a message after its last attempt, with the last reason', async () => {

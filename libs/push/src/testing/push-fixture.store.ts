@@ -69,6 +69,13 @@ export interface StoredDelivery {
   readonly finished_at: Date | null;
 }
 
+/** What the push service answered to one delivery. */
+export interface StoredAttempts {
+  readonly outcome: string | null;
+  readonly http_status: number | null;
+  readonly earlier_attempts: readonly Readonly<Record<string, unknown>>[] | null;
+}
+
 /** A request of a run. */
 export type RunRequest = DeliveryRequested & { chunk: { run_id: string; chunk_no: number } };
 
@@ -235,6 +242,15 @@ export class PushFixture {
     return this.database.query<StoredDelivery>({
       text: `SELECT subscriber_id, device_id, vendor, state, reason, attempts, claim, next_attempt_at = 'infinity' AS is_parked, finished_at
         FROM push.delivery WHERE environment_id = $1 AND message_key = $2 ORDER BY subscriber_id, device_id`,
+      values: [this.environmentId, request.message_key],
+    });
+  }
+
+  /** The answers to the deliveries of one message, by subscriber and device. */
+  async readAttempts(request: DeliveryRequested): Promise<StoredAttempts[]> {
+    return this.database.query<StoredAttempts>({
+      text: `SELECT outcome, http_status, earlier_attempts FROM push.message_delivery
+        WHERE environment_id = $1 AND message_key = $2 ORDER BY subscriber_id, device_id`,
       values: [this.environmentId, request.message_key],
     });
   }
