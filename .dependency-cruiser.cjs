@@ -72,6 +72,7 @@ module.exports = {
     onlyIn('web-push', '^libs/push/'),
     onlyIn('typeorm', '(^libs/(database|testing)/|\\.(store|entity|int-spec)\\.ts$|migrations/)'),
     onlyIn('pg', '^libs/(database|testing)/'),
+    onlyIn('ws', '^libs/testing/|spec\\.ts$'),
     { name: 'not-to-unresolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },
   ],
   options: {

@@ -7,8 +7,8 @@
  * else of its lane, or else accepted.
  */
 import { decryptMessage, UnreadableMessageError } from './decrypt-message.js';
-import { checkRequest } from './check-request.js';
-import { type VapidFault, VapidChecker, vapidKeyOf } from './check-vapid.js';
+import { type BrokenRule, PushRules } from './check-push.js';
+import { vapidKeyOf } from './check-vapid.js';
 import { AnswerScript, DeviceRegistry, type RegisteredDevice } from './device-registry.js';
 import { type IncomingPush, type PushAnswer, PushListener } from './push-listener.js';
 import { isAccepted, PushJournal } from './push-journal.js';
@@ -23,7 +23,7 @@ import type {
   ReceivedMessage,
   ScriptedAnswer,
 } from './push-service-types.js';
-import { type Refusal, refuse, refuseVapid } from './refusals.js';
+import { type Refusal, refuse } from './refusals.js';
 import { createTestCertificate } from './test-certificate.js';
 
 export interface FakePushServiceOptions {
@@ -68,14 +68,13 @@ export class FakePushService {
   /** @internal one per lane */
   readonly listeners: PushListener[] = [];
   readonly #devices: DeviceRegistry;
-  readonly #lanes: ReadonlyMap<PushServiceVendor, AnswerScript>;
+  readonly #lanes: ReadonlyMap<PushServiceVendor, Lane>;
   readonly #journal = new PushJournal();
-  readonly #vapid = new VapidChecker();
   #requests = 0;
 
   constructor(private readonly setup: Setup) {
     this.#devices = new DeviceRegistry(setup.origins);
-    this.#lanes = new Map(setup.vendors.map((vendor) => [vendor, new AnswerScript()]));
+    this.#lanes = new Map(setup.vendors.map((vendor) => [vendor, { script: new AnswerScript(), rules: new PushRules(vendor) }]));
   }
 
   /** The authority of its certificate, in PEM. */
@@ -123,7 +122,7 @@ export class FakePushService {
 
   /** Changes how a device or a lane answers from now on; a script begins anew. */
   setBehaviour(target: { readonly deviceId: string } | { readonly vendor: PushServiceVendor }, behaviour: PushServiceBehaviour): void {
-    const script = 'deviceId' in target ? this.#devices.get(target.deviceId).script : this.#lanes.get(target.vendor);
+    const script = 'deviceId' in target ? this.#devices.get(target.deviceId).script : this.#lanes.get(target.vendor)?.script;
     if (script === undefined) throw new Error('This service has no such lane.');
     script.change(behaviour);
   }
@@ -163,30 +162,16 @@ export class FakePushService {
   /** The rules in the order in which services look at them: the subscription, the headers, the sender, the message. */
   #check(registered: RegisteredDevice | undefined, { vendor, push }: { vendor: PushServiceVendor; push: IncomingPush }): Verdict {
     if (registered === undefined) return { refusal: refuse(vendor, 404, 'No such subscription.') };
-    if (push.method !== 'POST') {
-      const refusal = { ...refuse(vendor, 405, 'Only POST.'), headers: { allow: 'POST' } };
-      return broken(registered, refusal, { rule: 'method_not_allowed', detail: `${push.method} is no way to send a message.` });
-    }
-    const goneAfter = registered.script.goneAfter ?? this.#lanes.get(vendor)?.goneAfter;
+    const lane = this.#lanes.get(vendor);
+    const goneAfter = registered.script.goneAfter ?? lane?.script.goneAfter;
     if (goneAfter !== undefined && registered.acceptedMessages >= goneAfter) {
       return { refusal: refuse(vendor, 410, 'The subscription is gone.') };
     }
-    const fault = checkRequest(vendor, push);
-    if (fault !== undefined) return broken(registered, refuse(vendor, fault.status, fault.detail), fault);
-    const vapidFault = this.#checkVapid(registered, push);
-    if (vapidFault !== undefined) {
-      return broken(registered, refuseVapid(vendor, vapidFault), { rule: `vapid_${vapidFault.kind}`, detail: vapidFault.detail });
-    }
+    const audience = this.setup.origins[vendor] ?? '';
+    const fault = lane?.rules.check(push, { audience, publicKey: registered.vapidPublicKey });
+    if (fault !== undefined) return broken(registered, fault);
+    registered.vapidPublicKey ??= vapidKeyOf(push.headers['authorization']);
     return this.#read(registered, push);
-  }
-
-  #checkVapid(registered: RegisteredDevice, { headers }: IncomingPush): VapidFault | undefined {
-    const { authorization } = headers;
-    const audience = this.setup.origins[registered.device.vendor] ?? '';
-    const expected = { audience, publicKey: registered.vapidPublicKey, nowMs: Date.now() };
-    const fault = this.#vapid.check(authorization, expected);
-    if (fault === undefined) registered.vapidPublicKey ??= vapidKeyOf(authorization);
-    return fault;
   }
 
   #read(registered: RegisteredDevice, { body, headers }: IncomingPush): Verdict {
@@ -201,10 +186,8 @@ export class FakePushService {
       return { registered, payload: plaintext.toString('utf8') };
     } catch (error) {
       if (!(error instanceof UnreadableMessageError)) throw error;
-      return broken(registered, refuse(registered.device.vendor, 400, error.message), {
-        rule: 'message_unreadable',
-        detail: error.message,
-      });
+      const refusal = refuse(registered.device.vendor, 400, error.message);
+      return broken(registered, { rule: 'message_unreadable', detail: error.message, refusal });
     }
   }
 
@@ -215,7 +198,7 @@ export class FakePushService {
 
   #play({ requestId, push, registered, payload }: { requestId: string; push: IncomingPush } & InOrder): TimedAnswer {
     const { deviceId, vendor } = registered.device;
-    const lane = this.#lanes.get(vendor);
+    const lane = this.#lanes.get(vendor)?.script;
     const scripted = registered.script.next() ?? lane?.next();
     const { ttl = '', topic, urgency = 'normal' } = push.headers;
     const answer = toAnswer(scripted, { ttl, location: `${this.setup.origins[vendor] ?? ''}/m/${requestId}` });
@@ -225,6 +208,11 @@ export class FakePushService {
     this.#journal.noteAttempt({ requestId, deviceId, vendor, topic, ttl: Number(ttl), urgency, payload, receivedAt }, outcome);
     return { answer, delayMs: delayOf(scripted) ?? registered.script.delayMs ?? lane?.delayMs ?? 0 };
   }
+}
+
+interface Lane {
+  readonly script: AnswerScript;
+  readonly rules: PushRules;
 }
 
 interface TimedAnswer {
@@ -246,7 +234,7 @@ interface Refused {
 
 type Verdict = InOrder | Refused;
 
-function broken({ device }: RegisteredDevice, refusal: Refusal, { rule, detail }: { rule: string; detail: string }): Refused {
+function broken({ device }: RegisteredDevice, { rule, detail, refusal }: BrokenRule): Refused {
   return { refusal, violation: { deviceId: device.deviceId, rule, detail } };
 }
 
