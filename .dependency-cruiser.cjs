@@ -12,6 +12,7 @@ const CONTEXTS = [
   'engagement',
   'webhooks',
   'retention',
+  'dead-letters',
 ];
 
 /** Which contexts a context may import, by the name of the importer. `tenancy` is open to all. */
@@ -27,6 +28,7 @@ const ALLOWED_CONTEXTS = {
   engagement: ['tenancy', 'subscribers', 'content', 'identity'],
   webhooks: ['tenancy'],
   retention: ['tenancy'],
+  'dead-letters': ['tenancy'],
 };
 
 /** Platform libs from the bottom to the top: each may import those before it. */

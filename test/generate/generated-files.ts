@@ -4,6 +4,7 @@ import { BelfryConfig, type ConfigSection, renderConfigurationDoc } from '#confi
 import * as config from '#config';
 import * as content from '#content';
 import { BelfryError, TOPICS } from '#contracts';
+import * as deadLetters from '#dead-letters';
 import * as database from '#database';
 import * as engagement from '#engagement';
 import * as eventLog from '#event-log';
@@ -33,6 +34,7 @@ const LIBS: readonly Readonly<Record<string, unknown>>[] = [
   inbox,
   push,
   engagement,
+  deadLetters,
 ];
 
 const TOPIC_TABLE_START = '<!-- topics: generated -->';

@@ -1,6 +1,8 @@
 import { type DynamicModule, Global, Module } from '@nestjs/common';
 import { type BelfryConfig, ConfigModule } from '#config';
 import { DatabaseModule } from '#database';
+import { DeadLettersModule } from '#dead-letters';
+import { EventLogTablesModule } from '#event-log';
 import { IdentityModule } from '#identity';
 import { SubscribersModule } from '#subscribers';
 import { createWideLogger, WideLogger } from '#telemetry';
@@ -33,6 +35,8 @@ export class CliModule {
         TenancyModule,
         IdentityModule,
         SubscribersModule,
+        EventLogTablesModule,
+        DeadLettersModule,
       ],
     };
   }

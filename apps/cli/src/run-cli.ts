@@ -2,13 +2,14 @@ import { Command, CommanderError } from 'commander';
 import type { Environment } from '#config';
 import { CliContext } from './cli-context.js';
 import { exitCodeOf } from './exit-code.js';
+import { register as registerDeadLetters } from './dead-letters.command.js';
 import { register as registerImport } from './import.command.js';
 import { register as registerInit } from './init.command.js';
 import { register as registerMigrate } from './migrate.command.js';
 import { Output, type TextSink } from './output.js';
 
 /** One `<name>.command.ts` each. */
-const COMMANDS = [registerInit, registerImport, registerMigrate];
+const COMMANDS = [registerInit, registerImport, registerMigrate, registerDeadLetters];
 
 /** What a run of the command line has of its process. */
 export interface CliProcess {

@@ -1,6 +1,7 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { CampaignsApiModule, campaignsConfig } from '#campaigns';
 import { DatabaseModule, databaseConfig } from '#database';
+import { DeadLettersApiModule } from '#dead-letters';
 import { EngagementApiModule, engagementConfig } from '#engagement';
 import { EventLogModule, eventLogConfig } from '#event-log';
 import { httpConfig } from '#http';
@@ -24,6 +25,7 @@ import { TenancyApiModule, TenancyModule, tenancyConfig } from '#tenancy';
     InboxApiModule,
     PushApiModule,
     EngagementApiModule,
+    DeadLettersApiModule,
   ],
 })
 export class GatewayModule {

@@ -1,6 +1,7 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { CampaignsApiModule, CampaignsSegmenterModule, campaignsConfig } from '#campaigns';
 import { DatabaseModule, databaseConfig } from '#database';
+import { DeadLettersApiModule } from '#dead-letters';
 import { EngagementApiModule, engagementConfig, EngagementTallyModule } from '#engagement';
 import { EventLogModule, eventLogConfig } from '#event-log';
 import { httpConfig } from '#http';
@@ -27,6 +28,7 @@ import { TenancyApiModule, TenancyModule, tenancyConfig } from '#tenancy';
     PushApiModule,
     PushDeliveryModule,
     EngagementApiModule,
+    DeadLettersApiModule,
     EngagementTallyModule,
   ],
 })

@@ -5,6 +5,7 @@ import { silentLogger } from '#telemetry';
 import { HANDLER_MS_MAX, HEARTBEAT_INTERVAL_MS } from './batch-liveness.js';
 import { BatchRunner, type BatchRunnerOptions } from './batch-runner.js';
 import { type DeadLetter, DeadLetterSink } from './dead-letter-sink.js';
+import { REPLAYED_FOR_HEADER } from './dead-letters/replay-headers.js';
 import type { BatchContext, RecordBatch } from './event-log.js';
 import { BatchInterruptedError, HandlerStuckError } from './event-log.errors.js';
 import { ISOLATED_ATTEMPTS_MAX, RETRY_ATTEMPTS_MAX } from './retry-backoff.js';
@@ -128,6 +129,18 @@ describe('BatchRunner', () => {
     expect(sink.letters[0]).toMatchObject({ group: 'test.orders', topic: contract.topic, key: 'key-1', headers: { name: 'record-1' } });
     expect(sink.letters[0]?.value.toString()).toBe('{"n":"two"}');
     expect(delivery.finished).toEqual([1n, 2n]);
+  });
+
+  it('passes over replays that are meant for another group, whatever is in them', async () => {
+    const delivery = new FakeDelivery();
+    const { records, ...batch } = batchOf(1, 2, 'no json', 4);
+    const replayedFor = ['test.orders', 'test.others', 'test.others', undefined];
+    const replays = records.map((record, index) => {
+      const group = replayedFor[index];
+      return group === undefined ? record : { ...record, headers: { [REPLAYED_FOR_HEADER]: group } };
+    });
+    await settle(runnerOf(async () => undefined).handler({ ...batch, records: replays }, delivery.context));
+    expect([calls, sink.letters, delivery.finished]).toEqual([[[1, 4]], [], [1n, 2n]]);
   });
 
   it('calls no handler when no record of the batch fits the contract', async () => {

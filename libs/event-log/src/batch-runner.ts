@@ -13,6 +13,7 @@ import {
 import { BatchLiveness } from './batch-liveness.js';
 import type { ReceivedEvent } from './consume-batch.js';
 import type { DeadLetterSink } from './dead-letter-sink.js';
+import { isMeantFor } from './dead-letters/replay-headers.js';
 import { decodeRecord } from './decode-record.js';
 import { dispositionOf, reasonCodeOf } from './disposition-of.js';
 import type { BatchContext, LogRecord, RecordBatch } from './event-log.js';
@@ -62,7 +63,8 @@ interface Failure {
 /**
  * Turns a consumer that knows its contract into the port's raw handler, and decides what becomes of failures:
  *
- * 1. A record that does not fit the contract becomes a dead letter; the rest of the batch goes on.
+ * 1. The replay of a record that another group gave up is passed over. A record that does not fit the contract becomes a dead letter; the
+ *    rest of the batch goes on.
  * 2. The handler gets the whole batch. `retry`: again after a backoff, up to `RETRY_ATTEMPTS_MAX`. `pause`: again after a wait that
  *    burns no attempt, for as long as the infrastructure is down. `dead-letter`: straight to 3.
  * 3. Each unfinished record is tried alone, and becomes a dead letter when it fails alone too. So a poison record costs only itself.
@@ -107,6 +109,10 @@ export class BatchRunner<Event> {
 
   private async decodeRecords(work: Work<Event>): Promise<void> {
     for (const record of work.batch.records) {
+      if (!isMeantFor(this.options.group, record)) {
+        this.finish(work, record.offset);
+        continue;
+      }
       try {
         work.unfinished.set(record.offset, { record, received: decodeRecord(this.options.contract, record) });
       } catch (error) {

@@ -1,4 +1,4 @@
-import { type BeforeApplicationShutdown, type DynamicModule, Inject, Module } from '@nestjs/common';
+import { type BeforeApplicationShutdown, type DynamicModule, Global, Inject, Module } from '@nestjs/common';
 import { BelfryConfig, type ConfigOf } from '#config';
 import { SystemClock } from '#contracts';
 import { Database, PARTITIONED_TABLES, PartitionMaintenance, PartitionManager } from '#database';
@@ -75,6 +75,11 @@ export class EventLogModule implements BeforeApplicationShutdown {
     await this.eventLog.close(0);
   }
 }
+
+/** Dead letters and the outbox alone, for a process that neither relays nor consumes: the command line. Needs the module of the database. */
+@Global()
+@Module({ providers: [Outbox, DeadLetterStore], exports: [Outbox, DeadLetterStore] })
+export class EventLogTablesModule {}
 
 /** The adapter that the configuration asks for. */
 export function openEventLog(config: ConfigOf<typeof eventLogConfig>, database: Database, log: WideLogger): EventLog {

@@ -6,6 +6,7 @@ export * from './event-log-server.js';
 export * from './consume-batch.js';
 export * from './dead-letter-sink.js';
 export * from './dead-letters/dead-letter.store.js';
+export * from './dead-letters/replay-headers.js';
 export * from './disposition-of.js';
 export * from './kafka/kafka-event-log.js';
 export type { KafkaEventLogOptions } from './kafka/kafka-options.js';

@@ -15,6 +15,8 @@ export const SCOPES = [
   'environment:write',
   'keys:read',
   'keys:write',
+  'dead-letters:read',
+  'dead-letters:write',
 ] as const;
 
 export type Scope = (typeof SCOPES)[number];

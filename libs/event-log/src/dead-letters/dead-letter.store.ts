@@ -1,9 +1,10 @@
 import { Injectable } from '@nestjs/common';
-import { encodeId, isUuid, newUuid } from '#contracts';
+import { encodeId, isUuid, newUuid, TOPICS } from '#contracts';
 import { Database, type Sql } from '#database';
 import { type DeadLetter, DeadLetterSink } from '../dead-letter-sink.js';
 import { headersToText } from '../postgres/packed-values.js';
 import { Outbox } from '../outbox/outbox.js';
+import { REPLAYED_FOR_HEADER, REPLAYED_FROM_HEADER } from './replay-headers.js';
 
 /** The states of a dead letter and where each may lead. */
 export const DEAD_LETTER_TRANSITIONS = {
@@ -14,17 +15,23 @@ export const DEAD_LETTER_TRANSITIONS = {
 
 export type DeadLetterState = keyof typeof DEAD_LETTER_TRANSITIONS;
 
-/** Header of a replayed record: the public id of the dead letter that it was. */
-export const REPLAYED_FROM_HEADER = 'replayed-from';
+/** Every state, in the order of a dead letter's life. */
+export const DEAD_LETTER_STATES = Object.keys(DEAD_LETTER_TRANSITIONS) as readonly DeadLetterState[];
 
-/** Dead letters of one page. */
-export const DEAD_LETTER_PAGE_MAX = 100;
+/** The scope of operators: dead letters of all environments, also those that belong to none. */
+export const EVERY_ENVIRONMENT = Symbol('every environment');
+
+/** Whose dead letters a caller may touch: those of one environment, by its id, or all. */
+export type DeadLetterScope = string | typeof EVERY_ENVIRONMENT;
 
 const REASON_CHARACTERS_MAX = 2_000;
+/** Dead letters that `listByKeys` gives at most. */
+const LISTED_BY_KEYS_MAX = 100;
 
-/** A dead letter as it is stored. */
-export interface StoredDeadLetter extends DeadLetter {
+/** A dead letter as lists show it: without the record's headers and value. */
+export interface DeadLetterSummary extends Omit<DeadLetter, 'headers' | 'value'> {
   readonly id: string;
+  readonly valueBytes: number;
   /** The environment that the record names; undefined for records that name none or cannot be read. */
   readonly environmentId: string | undefined;
   readonly state: DeadLetterState;
@@ -32,21 +39,24 @@ export interface StoredDeadLetter extends DeadLetter {
   readonly settledAt: Date | undefined;
 }
 
-/** Which dead letters to list: newest first. Operators see all environments; others name theirs. */
+/** A dead letter as it is stored. */
+export type StoredDeadLetter = DeadLetterSummary & DeadLetter;
+
+/** Which dead letters to list. */
 export interface DeadLetterFilter {
-  readonly environmentId?: string;
-  readonly state?: DeadLetterState;
-  readonly topic?: string;
-  readonly group?: string;
+  readonly state?: DeadLetterState | undefined;
+  readonly topic?: string | undefined;
+  readonly group?: string | undefined;
+  readonly reasonCode?: string | undefined;
 }
 
 /** A page behind the dead letter `after`, which the last page ended with. */
 export interface DeadLetterPage {
-  readonly after?: string;
+  readonly after?: string | undefined;
   readonly limit: number;
 }
 
-interface DeadLetterRow {
+interface SummaryRow {
   readonly id: string;
   readonly group_name: string;
   readonly topic: string;
@@ -54,8 +64,7 @@ interface DeadLetterRow {
   readonly record_offset: string;
   readonly environment_id: string | null;
   readonly key: string;
-  readonly headers: Record<string, string>;
-  readonly value: Buffer;
+  readonly value_bytes: number;
   readonly reason_code: string;
   readonly reason_message: string;
   readonly attempts: number;
@@ -64,6 +73,14 @@ interface DeadLetterRow {
   readonly failed_at: Date;
   readonly settled_at: Date | null;
 }
+
+interface DeadLetterRow extends SummaryRow {
+  readonly headers: Record<string, string>;
+  readonly value: Buffer;
+}
+
+const SUMMARY_COLUMNS = `id, group_name, topic, partition, record_offset, environment_id, key, octet_length(value) AS value_bytes,
+  reason_code, reason_message, attempts, state, appended_at, failed_at, settled_at`;
 
 /**
  * The records that were set aside. A record of a group is one dead letter however often it is put; a dead letter is settled once:
@@ -107,66 +124,81 @@ export class DeadLetterStore extends DeadLetterSink {
     });
   }
 
-  /** What was set aside of the records with one of the given keys, oldest first; at most a page. */
-  async listByKeys(environmentId: string, keys: readonly string[], tx: Sql = this.database): Promise<StoredDeadLetter[]> {
-    const rows = await tx.query<DeadLetterRow>({
+  /** What was set aside of the records with one of the given keys, oldest first. */
+  async listByKeys(environmentId: string, keys: readonly string[], tx: Sql = this.database): Promise<DeadLetterSummary[]> {
+    const rows = await tx.query<SummaryRow>({
       name: 'dead_letter.list-by-keys',
-      text: `SELECT * FROM event_log.dead_letter WHERE environment_id = $1 AND key = ANY ($2::text[]) ORDER BY failed_at, id LIMIT $3`,
-      values: [environmentId, keys, DEAD_LETTER_PAGE_MAX],
+      text: `SELECT ${SUMMARY_COLUMNS} FROM event_log.dead_letter
+        WHERE environment_id = $1 AND key = ANY ($2::text[]) ORDER BY failed_at, id LIMIT $3`,
+      values: [environmentId, keys, LISTED_BY_KEYS_MAX],
     });
-    return rows.map(toDeadLetter);
+    return rows.map(toSummary);
   }
 
   /** One page, newest first. */
-  async list(filter: DeadLetterFilter, page: DeadLetterPage): Promise<StoredDeadLetter[]> {
-    const rows = await this.database.query<DeadLetterRow>({
+  async list(scope: DeadLetterScope, filter: DeadLetterFilter, page: DeadLetterPage): Promise<DeadLetterSummary[]> {
+    const { state, topic, group, reasonCode } = filter;
+    const rows = await this.database.query<SummaryRow>({
       text: `
-        SELECT * FROM event_log.dead_letter
-        WHERE ($1::uuid IS NULL OR environment_id = $1) AND ($2::text IS NULL OR state = $2)
-          AND ($3::text IS NULL OR topic = $3) AND ($4::text IS NULL OR group_name = $4) AND ($5::uuid IS NULL OR id < $5)
-        ORDER BY id DESC LIMIT $6`,
-      values: [filter.environmentId, filter.state, filter.topic, filter.group, page.after, Math.min(page.limit, DEAD_LETTER_PAGE_MAX)],
+        SELECT ${SUMMARY_COLUMNS} FROM event_log.dead_letter
+        WHERE ($1::uuid IS NULL OR environment_id = $1) AND ($2::text IS NULL OR state = $2) AND ($3::text IS NULL OR topic = $3)
+          AND ($4::text IS NULL OR group_name = $4) AND ($5::text IS NULL OR reason_code = $5) AND ($6::uuid IS NULL OR id < $6)
+        ORDER BY id DESC LIMIT $7`,
+      values: [environmentIn(scope), state, topic, group, reasonCode, page.after, page.limit],
     });
-    return rows.map(toDeadLetter);
+    return rows.map(toSummary);
   }
 
-  /** `undefined` when there is none. */
-  async find(id: string): Promise<StoredDeadLetter | undefined> {
+  /** `undefined` when the scope has none of that id. */
+  async find(scope: DeadLetterScope, id: string): Promise<StoredDeadLetter | undefined> {
     const [row] = await this.database.query<DeadLetterRow>({
-      text: 'SELECT * FROM event_log.dead_letter WHERE id = $1',
-      values: [id],
+      text: `
+        SELECT ${SUMMARY_COLUMNS}, headers, value FROM event_log.dead_letter
+        WHERE id = $2 AND ($1::uuid IS NULL OR environment_id = $1)`,
+      values: [environmentIn(scope), id],
     });
-    return row === undefined ? undefined : toDeadLetter(row);
+    return row === undefined ? undefined : { ...toSummary(row), headers: row.headers, value: row.value };
   }
 
   /**
-   * Appends the record to its topic again. Every group of the topic gets it; those that were done with it recognise it as they do any
-   * redelivery. False when it was settled before, or is unknown: nothing happens then.
+   * Appends the record to its topic again, for the group that gave it up: the other groups of the topic pass over it. False when it was
+   * settled before, or the scope has none of that id: nothing happens then.
+   *
+   * @throws RecordTooLargeError when the log does not take a record of this size: it stays waiting
    */
-  async replay(id: string): Promise<boolean> {
+  async replay(scope: DeadLetterScope, id: string): Promise<boolean> {
     return this.database.transaction(async (tx) => {
-      const [row] = await tx.query<Pick<DeadLetterRow, 'topic' | 'key' | 'headers' | 'value'>>({
+      const [row] = await tx.query<Pick<DeadLetterRow, 'topic' | 'group_name' | 'key' | 'headers' | 'value'>>({
         text: `
           UPDATE event_log.dead_letter SET state = 'replayed', settled_at = clock_timestamp()
-          WHERE id = $1 AND state = 'waiting'
-          RETURNING topic, key, headers, value`,
-        values: [id],
+          WHERE id = $2 AND ($1::uuid IS NULL OR environment_id = $1) AND state = 'waiting'
+          RETURNING topic, group_name, key, headers, value`,
+        values: [environmentIn(scope), id],
       });
       if (row === undefined) return false;
-      const headers = { ...row.headers, [REPLAYED_FROM_HEADER]: encodeId('deadLetter', id) };
-      await this.outbox.appendRecords({ topic: row.topic, lane: 'bulk' }, [{ key: row.key, value: row.value, headers }], tx);
+      const replay = { [REPLAYED_FROM_HEADER]: encodeId('deadLetter', id), [REPLAYED_FOR_HEADER]: row.group_name };
+      const lane = TOPICS.find(({ topic }) => topic === row.topic)?.lane ?? 'bulk';
+      const record = { key: row.key, value: row.value, headers: { ...row.headers, ...replay } };
+      await this.outbox.appendRecords({ topic: row.topic, lane }, [record], tx);
       return true;
     });
   }
 
-  /** Settles a dead letter for good. False when it was settled before, or is unknown. */
-  async discard(id: string): Promise<boolean> {
+  /** Settles a dead letter for good. False when it was settled before, or the scope has none of that id. */
+  async discard(scope: DeadLetterScope, id: string): Promise<boolean> {
     const touched = await this.database.execute({
-      text: `UPDATE event_log.dead_letter SET state = 'discarded', settled_at = clock_timestamp() WHERE id = $1 AND state = 'waiting'`,
-      values: [id],
+      text: `
+        UPDATE event_log.dead_letter SET state = 'discarded', settled_at = clock_timestamp()
+        WHERE id = $2 AND ($1::uuid IS NULL OR environment_id = $1) AND state = 'waiting'`,
+      values: [environmentIn(scope), id],
     });
     return touched === 1;
   }
+}
+
+/** The environment that a statement is bound to; null for all. */
+function environmentIn(scope: DeadLetterScope): string | null {
+  return scope === EVERY_ENVIRONMENT ? null : scope;
 }
 
 /** The `environment_id` of a record, where its value is JSON that names one. */
@@ -185,7 +217,7 @@ function storable(text: string): string {
   return text.replaceAll('\0', '\uFFFD');
 }
 
-function toDeadLetter(row: DeadLetterRow): StoredDeadLetter {
+function toSummary(row: SummaryRow): DeadLetterSummary {
   return {
     id: row.id,
     group: row.group_name,
@@ -194,8 +226,7 @@ function toDeadLetter(row: DeadLetterRow): StoredDeadLetter {
     offset: BigInt(row.record_offset),
     environmentId: row.environment_id ?? undefined,
     key: row.key,
-    headers: row.headers,
-    value: row.value,
+    valueBytes: row.value_bytes,
     reasonCode: row.reason_code,
     reasonMessage: row.reason_message,
     attempts: row.attempts,
