@@ -20,7 +20,14 @@ export default defineConfig({
     projects: [
       {
         ...source,
-        test: { name: 'unit', include: ['{apps,libs,test}/**/*.spec.ts'], exclude: NEVER, sequence: { groupOrder: 0 } },
+        test: {
+          name: 'unit',
+          include: ['{apps,libs,test}/**/*.spec.ts'],
+          exclude: NEVER,
+          // Files of one worker share their modules: loading them anew for each file took three quarters of the time.
+          isolate: false,
+          sequence: { groupOrder: 0 },
+        },
       },
       {
         ...source,

@@ -81,7 +81,7 @@ export function createHttpAdapter(config: ConfigOf<typeof httpConfig>): FastifyA
     if (bodyBytesMax !== undefined) route.bodyLimit = bodyBytesMax;
   });
   instance.addHook('onRequest', acceptRequest);
-  instance.addHook('onRequest', async (request) => limitBodyTime(request, config.requestTimeoutMs));
+  instance.addHook('onRequest', async (request, reply) => limitBodyTime(request, reply, config.requestTimeoutMs));
   return adapter;
 }
 
@@ -101,13 +101,16 @@ async function acceptRequest(request: FastifyRequest, reply: FastifyReply): Prom
 }
 
 /** Cuts a client off that does not finish the body of its request in time; streamed bodies are only held to the idle limit. */
-function limitBodyTime(request: FastifyRequest, timeoutMs: number): void {
+function limitBodyTime(request: FastifyRequest, reply: FastifyReply, timeoutMs: number): void {
   const { raw } = request;
   const hasBody = raw.headers['content-length'] !== undefined || raw.headers['transfer-encoding'] !== undefined;
   const { streamedTypes } = request.routeOptions.config as BelfryRouteConfig;
   if (!hasBody || raw.complete || streamedTypes !== undefined) return;
   const timer = setTimeout(() => {
-    if (!raw.complete) refuseConnection(Object.assign(new Error('body timeout'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' }), raw.socket);
+    if (raw.complete) return;
+    // A second answer would be taken for that of the next request.
+    if (reply.raw.writableEnded) raw.destroy();
+    else refuseConnection(Object.assign(new Error('body timeout'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' }), raw.socket);
   }, timeoutMs);
   raw.once('end', () => clearTimeout(timer));
   raw.once('close', () => clearTimeout(timer));
