@@ -16,6 +16,8 @@ export interface ErrorFacts {
   readonly title: string;
   /** What the caller can do about it. */
   readonly hint: string;
+  /** The `error` parameter of WWW-Authenticate where this answers 401 to credentials that were sent (RFC 6750 section 3.1). */
+  readonly challenge?: 'invalid_token';
 }
 
 /** One broken field of a request: `pointer` is a JSON pointer (RFC 6901) into the body, or a query parameter's name. */

@@ -1,5 +1,6 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { BelfryError } from '#contracts';
 import { WideLogger } from '#telemetry';
 import { InternalError, MethodNotAllowedError, RouteNotFoundError } from './http.errors.js';
 import { classifyError, type ClassifiedError, PROBLEM_MEDIA_TYPE, toProblem } from './problem.js';
@@ -33,12 +34,18 @@ export class ProblemFilter implements ExceptionFilter {
 export function sendProblem(reply: FastifyReply, { error, status }: ClassifiedError, requestId: string): void {
   if (reply.sent || reply.raw.headersSent) return;
   if (error instanceof MethodNotAllowedError) void reply.header('allow', error.allowed.join(', '));
-  if (status === 401 && !reply.hasHeader('www-authenticate')) void reply.header('www-authenticate', 'Bearer realm="belfry"');
+  if (status === 401 && !reply.hasHeader('www-authenticate')) void reply.header('www-authenticate', challengeOf(error));
   if (status === 503 || status === 429) void reply.header('retry-after', String(retryAfterSeconds(error.details)));
   void reply
     .code(status)
     .header('content-type', PROBLEM_MEDIA_TYPE)
     .send(JSON.stringify(toProblem(error, requestId, status)));
+}
+
+/** How to authenticate, and which code says why the credentials that were sent did not do. @see RFC 6750 section 3 */
+function challengeOf({ facts: { challenge, code } }: BelfryError): string {
+  const realm = 'Bearer realm="belfry"';
+  return challenge === undefined ? realm : `${realm}, error="${challenge}", error_description="${code}"`;
 }
 
 function classifyUnrouted(request: FastifyRequest): ClassifiedError {

@@ -1,37 +1,5 @@
 import { BelfryError, type ErrorFacts } from '#contracts';
 
-/** Every refused proof: missing, malformed, wrong, of another environment, or for an unknown environment. The answer does not tell which. */
-export class IdentityRejectedError extends BelfryError {
-  static override readonly facts: ErrorFacts = {
-    code: 'identity_rejected',
-    httpStatus: 401,
-    disposition: 'dead-letter',
-    title: 'The identity could not be verified',
-    hint: 'Send HMAC-SHA256 of exactly this subscriber_id as hex, base64 or base64url, made on your server with a live identity secret of the environment that public_key names.',
-  };
-
-  constructor() {
-    super('the proof of identity was not accepted');
-  }
-}
-
-/** A subscriber id that JSON carries as a number, an object or not at all. */
-export class SubscriberIdNotStringError extends BelfryError {
-  static override readonly facts: ErrorFacts = {
-    code: 'subscriber_id_not_string',
-    httpStatus: 400,
-    disposition: 'dead-letter',
-    title: 'The subscriber id is not a string',
-    hint: 'Quote the id in the JSON body: numbers lose leading zeros and large ids lose digits.',
-  };
-
-  constructor() {
-    super('subscriber_id must be a string', {
-      faults: [{ pointer: '/subscriber_id', code: 'not_string', message: 'must be a string' }],
-    });
-  }
-}
-
 /** A page whose origin the environment does not list. */
 export class OriginNotAllowedError extends BelfryError {
   static override readonly facts: ErrorFacts = {
@@ -70,6 +38,7 @@ export class SessionInvalidError extends BelfryError {
     disposition: 'dead-letter',
     title: 'The session token is not valid',
     hint: 'Open a new session with POST /v1/session.',
+    challenge: 'invalid_token',
   };
 
   constructor(cause?: unknown) {
@@ -85,6 +54,7 @@ export class SessionExpiredError extends BelfryError {
     disposition: 'dead-letter',
     title: 'The session has expired',
     hint: 'Open a new session with POST /v1/session; refresh the next one before its expires_at.',
+    challenge: 'invalid_token',
   };
 
   constructor() {

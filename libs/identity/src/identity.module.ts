@@ -5,7 +5,7 @@ import { SubscribersModule } from '#subscribers';
 import { Cors } from './browser-origins/cors.js';
 import { IdentityStore } from './identity.store.js';
 import { OpenWorkspace } from './open-workspace/open-workspace.js';
-import { LiveIdentitySecrets } from './secrets/live-identity-secrets.js';
+import { LiveIdentityKeys } from './secrets/live-identity-keys.js';
 import { ManageIdentitySecretsController } from './secrets/manage-identity-secrets.controller.js';
 import { ManageIdentitySecrets } from './secrets/manage-identity-secrets.js';
 import { OpenSession } from './session/open-session.js';
@@ -14,13 +14,14 @@ import { SessionController } from './session/session.controller.js';
 import { SessionGuard } from './session/session.guard.js';
 import { SessionRateLimit } from './session/session-rate-limit.js';
 import { SessionTokens } from './session/session-tokens.js';
+import { VerifyIdentity } from './verify/verify-identity.js';
 
 const clockProvider = { provide: Clock, useClass: SystemClock };
 
 /** Identity secrets and the opening of workspaces, for the gateway and the command line. Needs `TenancyModule`. */
 @Module({
-  providers: [IdentityStore, LiveIdentitySecrets, ManageIdentitySecrets, OpenWorkspace],
-  exports: [IdentityStore, LiveIdentitySecrets, ManageIdentitySecrets, OpenWorkspace],
+  providers: [clockProvider, IdentityStore, LiveIdentityKeys, ManageIdentitySecrets, OpenWorkspace],
+  exports: [Clock, IdentityStore, LiveIdentityKeys, ManageIdentitySecrets, OpenWorkspace],
 })
 export class IdentityModule {}
 
@@ -31,8 +32,8 @@ export class IdentityModule {}
 @Global()
 @Module({
   imports: [IdentityModule, SubscribersModule, DiscoveryModule],
-  providers: [clockProvider, Cors, SessionTokens, SessionGuard, SessionRateLimit, OpenSession, RefreshSession],
+  providers: [Cors, VerifyIdentity, SessionTokens, SessionGuard, SessionRateLimit, OpenSession, RefreshSession],
   controllers: [SessionController, ManageIdentitySecretsController],
-  exports: [SessionTokens, SessionGuard],
+  exports: [VerifyIdentity, SessionTokens, SessionGuard],
 })
 export class IdentityApiModule {}

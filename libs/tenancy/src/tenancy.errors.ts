@@ -30,18 +30,18 @@ export class ApiKeyInvalidError extends BelfryError {
   }
 }
 
-/** The key is good but may not do this. */
+/** The key, the token or the proof is good but not for this. */
 export class ScopeMissingError extends BelfryError {
   static override readonly facts: ErrorFacts = {
     code: 'scope_missing',
     httpStatus: 403,
     disposition: 'dead-letter',
-    title: 'The API key lacks a scope',
-    hint: 'Use a key with the scope named in "required_scope", or create one with POST /v1/api-keys.',
+    title: 'A scope is missing',
+    hint: 'Use an API key with the scope named in "required_scope" (POST /v1/api-keys); open the session for that scope, with a token whose "aud" names it.',
   };
 
-  constructor(requiredScope: string) {
-    super(`the API key lacks the scope ${requiredScope}`, { details: { required_scope: requiredScope } });
+  constructor(requiredScope: string, holder = 'the API key') {
+    super(`${holder} lacks the scope ${requiredScope}`, { details: { required_scope: requiredScope } });
   }
 }
 

@@ -1,5 +1,6 @@
 export * from './fixed-clock.js';
 export * from './push-service/index.js';
+export * from './fuzz-runs.js';
 export * from './owned-directory.js';
 export * from './test-cluster.js';
 export * from './test-database.js';

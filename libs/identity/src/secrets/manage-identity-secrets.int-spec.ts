@@ -38,7 +38,7 @@ describe('/v1/identity-secrets', () => {
     expect(listed.body.data).toHaveLength(2);
     const retired = await gateway.call({ method: 'DELETE', url: `${url}/${listed.body.data[0].id}`, token: environment.apiKey });
     expect(retired.status).toBe(204);
-    expect(await gateway.openSession(environment)).toMatchObject({ status: 401, body: { code: 'identity_rejected' } });
+    expect(await gateway.openSession(environment)).toMatchObject({ status: 401, body: { code: 'identity_mismatch' } });
     expect((await gateway.call({ payload: proofOf(environment, 'user-123', created.body.secret) })).status).toBe(201);
     expect((await gateway.call({ url, token: environment.apiKey })).status).toBe(201);
   });

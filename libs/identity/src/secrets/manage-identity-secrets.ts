@@ -4,7 +4,7 @@ import { Database, type Transaction } from '#database';
 import { type EnvironmentKind, EnvironmentDirectory, lastFourOf, newKeyText, SecretBox } from '#tenancy';
 import { IdentitySecretLimitReachedError, IdentitySecretNotFoundError } from '../identity.errors.js';
 import { type IdentitySecret, IdentityStore } from '../identity.store.js';
-import { identitySecretContext, LiveIdentitySecrets } from './live-identity-secrets.js';
+import { identitySecretContext, LiveIdentityKeys } from './live-identity-keys.js';
 
 /** Live secrets of one environment: the old one and the new one while both are in use. */
 export const IDENTITY_SECRETS_LIVE_MAX = 2;
@@ -24,7 +24,7 @@ export class ManageIdentitySecrets {
     private readonly store: IdentityStore,
     private readonly environments: EnvironmentDirectory,
     private readonly box: SecretBox,
-    private readonly live: LiveIdentitySecrets,
+    private readonly live: LiveIdentityKeys,
   ) {}
 
   /**
@@ -54,7 +54,7 @@ export class ManageIdentitySecrets {
   }
 
   /**
-   * Ends a secret: at once in this instance, within IDENTITY_SECRETS_STALE_MS_MAX in the others. Sessions opened with it cannot be
+   * Ends a secret: at once in this instance, within IDENTITY_KEYS_STALE_MS_MAX in the others. Sessions opened with it cannot be
    * refreshed any more. The last live secret may be retired too: nobody can open a session then.
    * @throws IdentitySecretNotFoundError for an unknown or foreign id
    */

@@ -1,22 +1,25 @@
-import { applyDecorators, createParamDecorator, type ExecutionContext, UseGuards } from '@nestjs/common';
+import { applyDecorators, createParamDecorator, type ExecutionContext, SetMetadata, UseGuards } from '@nestjs/common';
 import { ApiExtension, ApiSecurity } from '@nestjs/swagger';
 import { SECURITY_SCHEMES, Throws } from '#http';
+import { ScopeMissingError } from '#tenancy';
 import { BrowserFacing } from '../browser-origins/browser-facing.js';
 import { OriginNotAllowedError, SessionExpiredError, SessionInvalidError, SessionMissingError } from '../identity.errors.js';
-import type { Session, SessionSubscriber } from './session.js';
-import { SessionGuard, type SessionRequest } from './session.guard.js';
+import type { Session, SessionScope, SessionSubscriber } from './session.js';
+import { REQUIRED_SESSION_SCOPE, SessionGuard, type SessionRequest } from './session.guard.js';
 
 /**
  * Admits session tokens to a route or a controller, opens it to pages of allowed origins (CORS), and documents both. Answers 401
- * `session_missing`, `session_invalid` or `session_expired`, 403 `origin_not_allowed`.
+ * `session_missing`, `session_invalid` or `session_expired`, 403 `origin_not_allowed`, or `scope_missing` where a scope is named and the
+ * session was not opened for it.
  */
-export function RequireSession(): MethodDecorator & ClassDecorator {
+export function RequireSession(scope?: SessionScope): MethodDecorator & ClassDecorator {
   return applyDecorators(
+    SetMetadata(REQUIRED_SESSION_SCOPE, scope),
     BrowserFacing(),
     UseGuards(SessionGuard),
     ApiSecurity(SECURITY_SCHEMES.session),
     ApiExtension('x-permission', 'session'),
-    Throws(SessionMissingError, SessionInvalidError, SessionExpiredError, OriginNotAllowedError),
+    Throws(SessionMissingError, SessionInvalidError, SessionExpiredError, OriginNotAllowedError, ScopeMissingError),
   );
 }
 

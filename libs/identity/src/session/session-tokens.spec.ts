@@ -6,7 +6,7 @@ import { newUuid } from '#contracts';
 import { SecretBox } from '#tenancy';
 import { FixedClock } from '#testing';
 import { SessionExpiredError, SessionInvalidError } from '../identity.errors.js';
-import type { Session } from './session.js';
+import { type Session, SESSION_SCOPES } from './session.js';
 import { SESSION_SECONDS_MAX, SESSION_TOKEN_LENGTH_MAX, SESSION_TOKEN_SECONDS, SessionTokens } from './session-tokens.js';
 
 const START = new Date('2026-11-22T12:00:00Z');
@@ -19,7 +19,7 @@ function makeTokens(key = installationKey) {
 
 function makeSession(overrides: Partial<Session> = {}): Session {
   const ids = { environmentId: newUuid(), subscriberId: newUuid(), secretId: newUuid() };
-  return { ...ids, externalId: 'user-123', grade: 'static', startedAt: START, ...overrides };
+  return { ...ids, externalId: 'user-123', grade: 'static', scopes: SESSION_SCOPES, startedAt: START, ...overrides };
 }
 
 describe('SessionTokens', () => {
@@ -67,9 +67,9 @@ describe('SessionTokens', () => {
   it('refuses other algorithms, other audiences and incomplete claims, even under the right key', async () => {
     const { tokens } = makeTokens();
     const key = new SecretBox(installationKey).deriveKey('session-token');
-    const claims = { env: newUuid(), ext: 'user-123', grade: 'static', secret: newUuid(), auth_time: 1_700_000_000 };
-    const good = () =>
-      new SignJWT(claims)
+    const claims = { env: newUuid(), ext: 'user-123', grade: 'static', secret: newUuid(), scope: 'inbox push', auth_time: 1_700_000_000 };
+    const good = (facts: object = {}) =>
+      new SignJWT({ ...claims, ...facts })
         .setSubject(newUuid())
         .setIssuer('belfry')
         .setAudience('belfry:browser')
@@ -79,6 +79,7 @@ describe('SessionTokens', () => {
     await expect(
       tokens.read(await good().setExpirationTime(new Date('2027-01-01')).setProtectedHeader(header).sign(key)),
     ).resolves.toBeDefined();
+    const forge = (facts: object) => good(facts).setExpirationTime(new Date('2027-01-01')).setProtectedHeader(header).sign(key);
     const forged = [
       await good()
         .setProtectedHeader({ ...header, typ: 'JWT' })
@@ -87,6 +88,10 @@ describe('SessionTokens', () => {
       await good()
         .setProtectedHeader({ ...header, alg: 'HS512' })
         .sign(Buffer.concat([key, key])),
+      await forge({ grade: 'sovereign' }),
+      await forge({ scope: 'inbox everything' }),
+      await forge({ scope: '' }),
+      await forge({ scope: undefined }),
       await good().setAudience('belfry:other').setProtectedHeader(header).sign(key),
       await good().setIssuer('other').setProtectedHeader(header).sign(key),
       await good().setSubject('not a uuid').setExpirationTime(new Date('2027-01-01')).setProtectedHeader(header).sign(key),

@@ -5,7 +5,8 @@ import { z } from 'zod';
 import { Clock } from '#contracts';
 import { ExpiringCache, SecretBox } from '#tenancy';
 import { SessionExpiredError, SessionInvalidError } from '../identity.errors.js';
-import { type IssuedToken, type Session, SESSION_GRADES } from './session.js';
+import { PROOF_GRADES } from '../verify/proof.js';
+import { type IssuedToken, type NewSession, type Session, SESSION_SCOPES } from './session.js';
 
 /** Life of one token. */
 export const SESSION_TOKEN_SECONDS = 15 * 60;
@@ -31,8 +32,13 @@ const claimsSchema = z.object({
   sub: z.uuid(),
   env: z.uuid(),
   ext: z.string(),
-  grade: z.enum(SESSION_GRADES),
+  grade: z.enum(PROOF_GRADES),
   secret: z.uuid(),
+  /** Scopes, parted by spaces (RFC 8693 section 4.2). */
+  scope: z
+    .string()
+    .transform((text) => text.split(' '))
+    .pipe(z.array(z.enum(SESSION_SCOPES)).min(1)),
   auth_time: z.int(),
 });
 
@@ -57,7 +63,7 @@ export class SessionTokens {
    * Starts a session now.
    * @returns its first token
    */
-  start(session: Omit<Session, 'startedAt'>): Promise<IssuedToken> {
+  start(session: NewSession): Promise<IssuedToken> {
     return this.issue({ ...session, startedAt: this.clock.now() });
   }
 
@@ -65,13 +71,13 @@ export class SessionTokens {
    * A token for the session, good for 15 minutes, but never beyond the session's greatest age.
    * @throws SessionExpiredError when the session has reached its greatest age
    */
-  async issue(session: Session): Promise<IssuedToken> {
+  async issue({ scopes = SESSION_SCOPES, ...session }: NewSession & { readonly startedAt: Date }): Promise<IssuedToken> {
     const nowSeconds = secondsOf(this.clock.now());
     const startedSeconds = secondsOf(session.startedAt);
     const expirySeconds = Math.min(nowSeconds + SESSION_TOKEN_SECONDS, startedSeconds + SESSION_SECONDS_MAX);
     if (expirySeconds <= nowSeconds) throw new SessionExpiredError();
     const claims = { env: session.environmentId, ext: session.externalId, grade: session.grade, secret: session.secretId };
-    const token = await new SignJWT({ ...claims, auth_time: startedSeconds })
+    const token = await new SignJWT({ ...claims, scope: scopes.join(' '), auth_time: startedSeconds })
       .setProtectedHeader({ alg: ALGORITHM, typ: TYPE })
       .setIssuer(ISSUER)
       .setAudience(AUDIENCE)
@@ -109,9 +115,9 @@ export class SessionTokens {
   private async verify(token: string): Promise<VerifiedToken> {
     const claims = claimsSchema.safeParse(await this.verifySignature(token));
     if (!claims.success) throw new SessionInvalidError(claims.error);
-    const { sub, env, ext, grade, secret, auth_time: startedSeconds, exp } = claims.data;
+    const { sub, env, ext, grade, secret, scope: scopes, auth_time: startedSeconds, exp } = claims.data;
     const startedAt = new Date(startedSeconds * 1_000);
-    const session = { environmentId: env, subscriberId: sub, externalId: ext, grade, secretId: secret, startedAt };
+    const session = { environmentId: env, subscriberId: sub, externalId: ext, grade, secretId: secret, scopes, startedAt };
     return { session, expirySeconds: exp };
   }
 

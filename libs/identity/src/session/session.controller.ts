@@ -6,28 +6,49 @@ import { Public, Returns, textSchema, Throws } from '#http';
 import { EXTERNAL_ID_BYTES_MAX } from '#subscribers';
 import { BrowserFacing } from '../browser-origins/browser-facing.js';
 import { admitOrigin } from '../browser-origins/browser-origins.js';
-import { IdentityRejectedError, OriginNotAllowedError, RateLimitedError, SubscriberIdNotStringError } from '../identity.errors.js';
+import { OriginNotAllowedError, RateLimitedError } from '../identity.errors.js';
+import { PROOF_REFUSALS } from '../verify/refusal-error.js';
 import { type OpenedSession, OpenSession } from './open-session.js';
 import { RefreshSession } from './refresh-session.js';
 import { CurrentSession, RequireSession } from './require-session.js';
-import type { Session } from './session.js';
+import { type Session, SESSION_SCOPES } from './session.js';
 
 const PUBLIC_KEY_LENGTH_MAX = 255;
 
-/** The two parts of the proof are taken as they come: what is wrong with them is the verifier's verdict, not a fault of the body. */
+/** The parts of the proof are taken as they come: what is wrong with them is the verifier's verdict, not a fault of the body. */
 const openSessionSchema = z
   .strictObject({
     public_key: textSchema({ max: PUBLIC_KEY_LENGTH_MAX }).meta({ description: 'The public key `pk_…` of the environment.' }),
-    subscriber_id: z.unknown().meta({
+    subscriber_id: z.unknown().optional().meta({
       type: 'string',
       minLength: 1,
       maxLength: EXTERNAL_ID_BYTES_MAX,
-      description: 'Your own id of the person, at most 255 bytes in UTF-8; taken byte for byte.',
+      description: 'Your own id of the person, at most 255 bytes in UTF-8; taken byte for byte. Beside a token it may be left out.',
     }),
     subscriber_hash: z.unknown().optional().meta({
       type: 'string',
-      description: 'HMAC-SHA256 of the UTF-8 bytes of subscriber_id under an identity secret, as hex, base64 or base64url.',
+      description:
+        'HMAC-SHA256 under an identity secret, as hex, base64 or base64url: of the UTF-8 bytes of subscriber_id, or of a text with the timestamp in it.',
     }),
+    timestamp: z.unknown().optional().meta({
+      type: 'integer',
+      description: 'Unix seconds, at most 300 old. For grade `fresh` the hash covers it: v2 text, or `subscriber_id.timestamp`.',
+    }),
+    traits: z
+      .unknown()
+      .optional()
+      .meta({ type: 'object', description: 'For grade `traits` the v2 text covers the SHA-256 of their canonical JSON.' }),
+    token: z.unknown().optional().meta({
+      type: 'string',
+      description:
+        'In place of subscriber_hash a JWT (HS256, RS256, ES256, EdDSA): `iss` is public_key, `aud` names scopes, `sub` is the subscriber id.',
+    }),
+    scopes: z
+      .array(z.enum(SESSION_SCOPES))
+      .min(1)
+      .max(SESSION_SCOPES.length)
+      .optional()
+      .meta({ description: 'What the session is for; everything that the proof is good for where it is left out.' }),
   })
   .meta({ id: 'OpenSession' });
 
@@ -36,6 +57,7 @@ const sessionSchema = z
     token: z.string().meta({ description: 'Send it as "Authorization: Bearer <token>".' }),
     expires_at: z.string().meta({ description: 'RFC 3339; refresh the session before.' }),
     subscriber: z.object({ external_id: z.string() }),
+    scopes: z.array(z.enum(SESSION_SCOPES)),
   })
   .meta({ id: 'Session' });
 
@@ -59,7 +81,7 @@ export class SessionController {
     description: 'Exchanges a proof of identity for a token of 15 minutes. Creates the subscriber when the proof is good.',
   })
   @Returns(201, sessionSchema, 'The session.')
-  @Throws(SubscriberIdNotStringError, IdentityRejectedError, OriginNotAllowedError, RateLimitedError)
+  @Throws(...PROOF_REFUSALS, OriginNotAllowedError, RateLimitedError)
   async open(
     @Body({ schema: openSessionSchema }) body: OpenSessionBody,
     @Req() request: FastifyRequest,
@@ -67,8 +89,15 @@ export class SessionController {
   ): Promise<SessionView> {
     const session = await this.opening.run({
       publicKey: body.public_key,
-      subscriberId: body.subscriber_id,
-      subscriberHash: body.subscriber_hash,
+      proof: {
+        kind: 'subscriber',
+        id: body.subscriber_id,
+        hash: body.subscriber_hash,
+        timestamp: body.timestamp,
+        traits: body.traits,
+        token: body.token,
+      },
+      scopes: body.scopes,
       address: request.ip,
       admitOrigin: (environment) => admitOrigin(environment, request, reply),
     });
@@ -85,5 +114,10 @@ export class SessionController {
 }
 
 function presentSession(session: OpenedSession): SessionView {
-  return { token: session.token, expires_at: session.expiresAt.toISOString(), subscriber: { external_id: session.externalId } };
+  return {
+    token: session.token,
+    expires_at: session.expiresAt.toISOString(),
+    subscriber: { external_id: session.externalId },
+    scopes: [...session.scopes],
+  };
 }

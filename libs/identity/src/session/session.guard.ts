@@ -1,12 +1,14 @@
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
+import { Reflector } from '@nestjs/core';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { bearerTokenOf, EnvironmentDirectory } from '#tenancy';
+import { bearerTokenOf, EnvironmentDirectory, ScopeMissingError } from '#tenancy';
 import { admitOrigin } from '../browser-origins/browser-origins.js';
-import { SessionExpiredError, SessionInvalidError, SessionMissingError } from '../identity.errors.js';
-import type { Session } from './session.js';
+import { SessionInvalidError, SessionMissingError } from '../identity.errors.js';
+import type { Session, SessionScope } from './session.js';
 import { SessionTokens } from './session-tokens.js';
 
-const REALM = 'Bearer realm="belfry"';
+/** Metadata key under which `RequireSession` keeps its scope. */
+export const REQUIRED_SESSION_SCOPE = 'belfry:required-session-scope';
 
 /** A request that passed the guard. */
 export interface SessionRequest {
@@ -17,23 +19,24 @@ export interface SessionRequest {
 @Injectable()
 export class SessionGuard implements CanActivate {
   constructor(
+    private readonly reflector: Reflector,
     private readonly tokens: SessionTokens,
     private readonly environments: EnvironmentDirectory,
   ) {}
 
-  /** @throws SessionMissingError, SessionInvalidError, SessionExpiredError, OriginNotAllowedError */
+  /** @throws SessionMissingError, SessionInvalidError, SessionExpiredError, OriginNotAllowedError, ScopeMissingError */
   async canActivate(execution: ExecutionContext): Promise<boolean> {
     const http = execution.switchToHttp();
     const request = http.getRequest<FastifyRequest & SessionRequest>();
     const reply = http.getResponse<FastifyReply>();
-    try {
-      request.session = await this.admit(request, reply);
-      return true;
-    } catch (error) {
-      const challenge = challengeFor(error);
-      if (challenge !== undefined) reply.header('www-authenticate', challenge);
-      throw error;
-    }
+    const scope = this.reflector.getAllAndOverride<SessionScope | undefined>(REQUIRED_SESSION_SCOPE, [
+      execution.getHandler(),
+      execution.getClass(),
+    ]);
+    const session = await this.admit(request, reply);
+    if (scope !== undefined && !session.scopes.includes(scope)) throw new ScopeMissingError(scope, 'the session');
+    request.session = session;
+    return true;
   }
 
   private async admit(request: FastifyRequest, reply: FastifyReply): Promise<Session> {
@@ -47,12 +50,4 @@ export class SessionGuard implements CanActivate {
     admitOrigin(environment, request, reply);
     return session;
   }
-}
-
-/** The WWW-Authenticate value of a refusal (RFC 6750 section 3). */
-function challengeFor(error: unknown): string | undefined {
-  if (error instanceof SessionMissingError) return REALM;
-  if (error instanceof SessionExpiredError) return `${REALM}, error="invalid_token", error_description="expired"`;
-  if (error instanceof SessionInvalidError) return `${REALM}, error="invalid_token"`;
-  return undefined;
 }

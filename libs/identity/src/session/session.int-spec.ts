@@ -5,7 +5,7 @@ import { signSubscriberId } from '../testing/seed-identity.js';
 import { clock, proofOf, SessionApp } from '../testing/session-app.js';
 import { SESSION_SECONDS_MAX, SESSION_TOKEN_SECONDS, SessionTokens } from './session-tokens.js';
 
-const CODE = 'identity_rejected';
+const CODE = 'identity_mismatch';
 
 let gateway: SessionApp;
 beforeAll(async () => {
@@ -35,7 +35,7 @@ describe('POST /v1/session', () => {
     }
   });
 
-  it('refuses every other proof with one answer and creates nothing', async () => {
+  it('gives wrong hashes, other environments and unknown environments one answer, and creates nothing', async () => {
     const [mine, theirs] = [await gateway.seed(), await gateway.seed()];
     const good = proofOf(mine);
     const wrong = good.subscriber_hash.replace(/^./, (digit) => (digit === '0' ? '1' : '0'));
@@ -46,43 +46,77 @@ describe('POST /v1/session', () => {
       { ...good, subscriber_hash: signSubscriberId('user-123', mine.publicKey) },
       { ...good, subscriber_id: 'user-124' },
       { ...good, subscriber_id: 'USER-123' },
-      { ...good, subscriber_id: '' },
-      { ...good, subscriber_id: 'x'.repeat(256) },
-      { ...good, subscriber_id: 'tab\tbed' },
       { ...good, public_key: theirs.publicKey },
       { ...good, public_key: newKeyText('pk', 'production') },
       { ...good, public_key: mine.apiKey },
       { ...good, public_key: '' },
+      proofOf(mine, '{"tenant":"acme"}'),
     ];
-    for (const hash of [
-      undefined,
-      null,
-      '',
-      'zz',
-      0,
-      17,
-      true,
-      {},
-      [],
-      [good.subscriber_hash],
-      'f'.repeat(100_000),
-      `${good.subscriber_hash}\n`,
-    ]) {
-      proofs.push({ ...good, subscriber_hash: hash });
-    }
     const before = await gateway.countSubscribers();
     const answers = await Promise.all(proofs.map((payload) => gateway.call({ payload })));
     const bodies = answers.map(({ status, body }) => JSON.stringify({ status, body: { ...body, request_id: undefined } }));
     expect(new Set(bodies).size).toBe(1);
-    expect(answers[0]).toMatchObject({ status: 401, body: { code: CODE } });
-    expect(answers[0]?.headers['www-authenticate']).toBeDefined();
+    expect(answers[0]).toMatchObject({ status: 401, body: { code: CODE, type: `/docs/errors#${CODE}` } });
+    expect(answers[0]?.headers['www-authenticate']).toBe(`Bearer realm="belfry", error="invalid_token", error_description="${CODE}"`);
     expect(await gateway.countSubscribers()).toBe(before);
+  });
+
+  it('says what is wrong with the form of a proof, the same for every environment', async () => {
+    const environment = await gateway.seed();
+    const good = proofOf(environment);
+    const cases: [object, number, string][] = [undefined, null, ''].map((hash) => [{ subscriber_hash: hash }, 401, 'identity_missing']);
+    for (const hash of ['zz', 0, 17, true, {}, [], [good.subscriber_hash], 'f'.repeat(100_000), `${good.subscriber_hash}x`]) {
+      cases.push([{ subscriber_hash: hash }, 401, 'identity_malformed']);
+    }
+    for (const id of ['', 'x'.repeat(256), 'tab\tbed']) cases.push([{ subscriber_id: id }, 400, 'subscriber_id_invalid']);
+    for (const timestamp of [-1, 1.5, 1_795_300_000_000, 'now']) cases.push([{ timestamp }, 401, 'timestamp_invalid']);
+    cases.push(
+      [{ subscriber_hash: undefined, token: 'a.b.c' }, 401, 'identity_malformed'],
+      [{ token: 'a.b.c' }, 401, 'identity_malformed'],
+    );
+    const before = await gateway.countSubscribers();
+    for (const [facts, status, code] of cases) {
+      const answers = [
+        { ...good, ...facts },
+        { ...good, public_key: newKeyText('pk', 'production'), ...facts },
+      ];
+      for (const payload of answers) expect(await gateway.call({ payload })).toMatchObject({ status, body: { code } });
+    }
+    const missing = await gateway.call({ payload: { ...good, subscriber_hash: undefined } });
+    expect(missing.headers['www-authenticate']).toBe('Bearer realm="belfry"');
+    expect(await gateway.countSubscribers()).toBe(before);
+  });
+
+  it('takes the time and traits into the proof and refuses them when they are over', async () => {
+    const environment = await gateway.seed();
+    const seconds = Math.floor(clock.now().getTime() / 1_000);
+    const v2 = (at: number) => signSubscriberId(['v2:subscriber', environment.publicKey, at, 'user-123'].join('\n'), environment.secret);
+    const of = (at: number) => ({ ...proofOf(environment), subscriber_hash: v2(at), timestamp: at });
+    const opened = await gateway.call({ payload: of(seconds) });
+    expect((await gateway.app.get(SessionTokens).read(opened.body.token)).grade).toBe('fresh');
+    expect(await gateway.call({ payload: of(seconds - 301) })).toMatchObject({ status: 401, body: { code: 'identity_expired' } });
+    expect(await gateway.call({ payload: of(seconds + 62) })).toMatchObject({ status: 401, body: { code: 'identity_not_yet_valid' } });
+  });
+
+  it('opens a session for the scopes that were asked for, and keeps it out of the others', async () => {
+    const environment = await gateway.seed();
+    const opened = await gateway.call({ payload: { ...proofOf(environment), scopes: ['track'] } });
+    expect(opened).toMatchObject({ status: 201, body: { scopes: ['track'] } });
+    const { token } = opened.body;
+    expect((await gateway.call({ method: 'GET', url: '/v1/probe', token })).status).toBe(200);
+    const refused = await gateway.call({ method: 'GET', url: '/v1/probe/inbox', token });
+    expect(refused).toMatchObject({ status: 403, body: { code: 'scope_missing', required_scope: 'inbox' } });
+    const refreshed = await gateway.call({ url: '/v1/session/refresh', token });
+    expect(refreshed.body.scopes).toEqual(['track']);
+    for (const scopes of [[], ['everything'], 'inbox']) {
+      expect((await gateway.call({ payload: { ...proofOf(environment), scopes } })).status).toBe(400);
+    }
   });
 
   it('answers 400 for a subscriber id that is not a string', async () => {
     const environment = await gateway.seed();
     const before = await gateway.countSubscribers();
-    for (const id of [123, null, true, ['user-123'], { id: 'user-123' }]) {
+    for (const id of [123, null, undefined, true, ['user-123'], { id: 'user-123' }]) {
       const payload = { ...proofOf(environment), subscriber_id: id };
       expect(await gateway.call({ payload })).toMatchObject({ status: 400, body: { code: 'subscriber_id_not_string' } });
     }
@@ -92,8 +126,7 @@ describe('POST /v1/session', () => {
   it('answers 400 for bodies of another shape', async () => {
     const environment = await gateway.seed();
     const { public_key: _, ...withoutKey } = proofOf(environment);
-    const { subscriber_id: __, ...withoutId } = proofOf(environment);
-    const bodies = [withoutKey, withoutId, { ...withoutKey, public_key: 7 }, { ...proofOf(environment), email: 'x' }, []];
+    const bodies = [withoutKey, { ...withoutKey, public_key: 7 }, { ...proofOf(environment), email: 'x' }, []];
     for (const payload of bodies)
       expect(await gateway.call({ payload })).toMatchObject({ status: 400, body: { code: 'validation_failed' } });
   });

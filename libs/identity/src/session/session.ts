@@ -1,9 +1,9 @@
-/**
- * How much a proof says, weakest first. `static`: the holder has the subscriber's hash, which never expires by itself.
- */
-export const SESSION_GRADES = ['static'] as const;
+import { PROOF_SURFACES, type ProofGrade, type ProofSurface } from '../verify/proof.js';
 
-export type SessionGrade = (typeof SESSION_GRADES)[number];
+/** What a session may be used for. */
+export const SESSION_SCOPES = PROOF_SURFACES;
+
+export type SessionScope = ProofSurface;
 
 /** The subscriber on whose behalf a browser acts. */
 export interface SessionSubscriber {
@@ -16,12 +16,17 @@ export interface SessionSubscriber {
 
 /** One session: from a verified proof until it expires, over all its tokens. */
 export interface Session extends SessionSubscriber {
-  readonly grade: SessionGrade;
-  /** The identity secret that made the proof; a session ends with its secret. */
+  /** What the proof was worth when the session began. */
+  readonly grade: ProofGrade;
+  /** The key that made the proof; a session cannot be refreshed without it. */
   readonly secretId: string;
+  readonly scopes: readonly SessionScope[];
   /** When the proof was verified; refreshing does not move it. */
   readonly startedAt: Date;
 }
+
+/** A session to begin: good for every scope unless said otherwise. */
+export type NewSession = Omit<Session, 'startedAt' | 'scopes'> & { readonly scopes?: readonly SessionScope[] };
 
 /** A token as it is handed to the browser. */
 export interface IssuedToken {

@@ -3,7 +3,7 @@ import type { Database } from '#database';
 import { newUuid } from '#contracts';
 import { lastFourOf, newKeyText, type SecretBox } from '#tenancy';
 import { IdentityStore } from '../identity.store.js';
-import { identitySecretContext } from '../secrets/live-identity-secrets.js';
+import { identitySecretContext } from '../secrets/live-identity-keys.js';
 
 /** For tests: a live identity secret of an environment, in the clear. */
 export async function seedIdentitySecret(

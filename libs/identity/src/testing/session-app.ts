@@ -41,12 +41,20 @@ class ProbeController {
   read(@CurrentSubscriber() subscriber: SessionSubscriber): SessionSubscriber {
     return subscriber;
   }
+
+  @Get('inbox')
+  @RequireSession('inbox')
+  @ApiOperation({ summary: 'Probe with a scope' })
+  @Returns(200, z.object({}), 'Who asks.')
+  readInbox(@CurrentSubscriber() subscriber: SessionSubscriber): SessionSubscriber {
+    return subscriber;
+  }
 }
 
 /** Tokens of all test apps run on this clock. */
 export const clock = new FixedClock();
 
-/** The identity routes and a route behind a session (`GET /v1/probe`), on a database of the test file. */
+/** The identity routes and routes behind a session (`GET /v1/probe`, `GET /v1/probe/inbox`), on a database of the test file. */
 export class SessionApp {
   private constructor(
     readonly test: TestDatabase,

@@ -20,7 +20,7 @@ export class ChangeMessageController {
   /** Marks every message as read that is not archived. */
   @Post('read-all')
   @ApiOperation({ summary: 'Mark all messages as read' })
-  @RequireSession()
+  @RequireSession('inbox')
   @Returns(200, changedSchema, 'All messages that are not archived are read.')
   async readAll(@CurrentSubscriber() subscriber: SessionSubscriber): Promise<z.infer<typeof changedSchema>> {
     return { changed: await this.changeMessage.changeAll(subscriber, 'read') };
@@ -29,7 +29,7 @@ export class ChangeMessageController {
   /** Marks every message as seen that is not archived. */
   @Post('seen-all')
   @ApiOperation({ summary: 'Mark all messages as seen' })
-  @RequireSession()
+  @RequireSession('inbox')
   @Returns(200, changedSchema, 'All messages that are not archived are seen.')
   async seenAll(@CurrentSubscriber() subscriber: SessionSubscriber): Promise<z.infer<typeof changedSchema>> {
     return { changed: await this.changeMessage.changeAll(subscriber, 'seen') };
@@ -38,7 +38,7 @@ export class ChangeMessageController {
   /** The message came into view. */
   @Post(':id/seen')
   @ApiOperation({ summary: 'Mark a message as seen' })
-  @RequireSession()
+  @RequireSession('inbox')
   @Returns(200, inboxMessageSchema, 'The message is seen.')
   @Throws(InboxMessageNotFoundError)
   async seen(@CurrentSubscriber() subscriber: SessionSubscriber, @Param('id') id: string): Promise<InboxMessage> {
@@ -48,7 +48,7 @@ export class ChangeMessageController {
   /** The message was opened; it is seen, too. */
   @Post(':id/read')
   @ApiOperation({ summary: 'Mark a message as read' })
-  @RequireSession()
+  @RequireSession('inbox')
   @Returns(200, inboxMessageSchema, 'The message is read.')
   @Throws(InboxMessageNotFoundError)
   async read(@CurrentSubscriber() subscriber: SessionSubscriber, @Param('id') id: string): Promise<InboxMessage> {
@@ -58,7 +58,7 @@ export class ChangeMessageController {
   /** Takes the reading back; an archived message returns to the inbox. */
   @Post(':id/unread')
   @ApiOperation({ summary: 'Mark a message as unread' })
-  @RequireSession()
+  @RequireSession('inbox')
   @Returns(200, inboxMessageSchema, 'The message is unread and in the inbox.')
   @Throws(InboxMessageNotFoundError)
   async unread(@CurrentSubscriber() subscriber: SessionSubscriber, @Param('id') id: string): Promise<InboxMessage> {
@@ -68,7 +68,7 @@ export class ChangeMessageController {
   /** Puts the message away; it is seen and read, too. */
   @Post(':id/archive')
   @ApiOperation({ summary: 'Archive a message' })
-  @RequireSession()
+  @RequireSession('inbox')
   @Returns(200, inboxMessageSchema, 'The message is archived.')
   @Throws(InboxMessageNotFoundError)
   async archive(@CurrentSubscriber() subscriber: SessionSubscriber, @Param('id') id: string): Promise<InboxMessage> {
@@ -78,7 +78,7 @@ export class ChangeMessageController {
   /** Takes the message back into the inbox; it stays read. */
   @Post(':id/unarchive')
   @ApiOperation({ summary: 'Take a message out of the archive' })
-  @RequireSession()
+  @RequireSession('inbox')
   @Returns(200, inboxMessageSchema, 'The message is in the inbox.')
   @Throws(InboxMessageNotFoundError)
   async unarchive(@CurrentSubscriber() subscriber: SessionSubscriber, @Param('id') id: string): Promise<InboxMessage> {

@@ -13,7 +13,7 @@ export class CountUnreadController {
 
   @Get()
   @ApiOperation({ summary: 'Count the unread messages of an inbox' })
-  @RequireSession()
+  @RequireSession('inbox')
   @Returns(200, unreadCountSchema, 'The number of unread messages, counted up to 99.')
   async handle(@CurrentSubscriber() subscriber: SessionSubscriber): Promise<UnreadCount> {
     return this.messages.countUnread(subscriber);

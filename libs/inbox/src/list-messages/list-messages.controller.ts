@@ -29,7 +29,7 @@ export class ListMessagesController {
   /** The messages of the session's subscriber, newest first. Expired messages are left out. */
   @Get('messages')
   @ApiOperation({ summary: 'List the messages of an inbox' })
-  @RequireSession()
+  @RequireSession('inbox')
   @Returns(200, inboxPageSchema, 'One page of the inbox with its unread count.')
   @Throws(CursorInvalidError)
   async list(

@@ -39,7 +39,7 @@ export class StreamMessagesController {
     required: false,
     description: 'Id of the last event that was received; what came since is sent first.',
   })
-  @RequireSession()
+  @RequireSession('inbox')
   @Returns(200, streamSchema, 'The stream. It ends when the session token expires: refresh the token and reconnect with Last-Event-ID.')
   @Throws(InboxStreamLimitError, InboxStreamCapacityError)
   async stream(

@@ -23,7 +23,7 @@ export class ManageDevicesController {
     summary: 'Register a device',
     description: 'Takes PushSubscription.toJSON() as it is. The same endpoint again is the same device; call it at each visit.',
   })
-  @RequireSession()
+  @RequireSession('push')
   @Returns(201, deviceResourceSchema, 'The device gets push messages of this subscriber from now on.')
   @Throws(PushEndpointNotAllowedError)
   async register(
@@ -36,7 +36,7 @@ export class ManageDevicesController {
 
   @Get()
   @ApiOperation({ summary: 'List the devices of the subscriber' })
-  @RequireSession()
+  @RequireSession('push')
   @Returns(200, pageSchema(deviceResourceSchema, 'PushDevicePage'), 'The devices, oldest first; removed ones are left out.')
   @Throws(CursorInvalidError)
   async list(
@@ -50,7 +50,7 @@ export class ManageDevicesController {
 
   @Delete(':device_id')
   @ApiOperation({ summary: 'Remove a device' })
-  @RequireSession()
+  @RequireSession('push')
   @Returns(204, null, 'Nothing more is sent to the device. Removing it again changes nothing.')
   @Throws(PushDeviceNotFoundError)
   async remove(@CurrentSubscriber() subscriber: SessionSubscriber, @Param('device_id') id: string): Promise<void> {
