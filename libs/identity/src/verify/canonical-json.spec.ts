@@ -10,7 +10,7 @@ function doubleOf(hex: string): number {
 describe('canonicalJson', () => {
   it('writes the example of RFC 8785 section 3.2.2 as the RFC does', () => {
     const value = {
-      numbers: [333333333.33333329, 1e30, 4.5, 2e-3, 0.000000000000000000000000001],
+      numbers: [Number('333333333.33333329'), 1e30, 4.5, 2e-3, 1e-27],
       string: '\u20ac$\u000f\u000aA\'B"\\\\"/',
       literals: [null, true, false],
     };

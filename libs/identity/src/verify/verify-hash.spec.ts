@@ -5,7 +5,7 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { fuzzRuns } from '#testing';
 import { isSubscriberId } from './claim.js';
-import { type Proof, type ProofAccepted, REFUSAL_REASONS, type Verdict } from './proof.js';
+import { type Proof, REFUSAL_REASONS, type Verdict } from './proof.js';
 import { verifyHash } from './verify-hash.js';
 
 interface Vector {
@@ -311,10 +311,10 @@ describe('verifyHash on kinds', () => {
   const context = '{"tenant":"acme"}';
   const lines = (...parts: (string | number)[]) => hexOf(parts.join('\n'));
   const companyHash = lines('v2:company', PUBLIC_KEY, NOW, ID, company);
-  const ofCompany = (facts: Partial<Proof>) =>
-    verify({ kind: 'company', id: company, subscriberId: ID, timestamp: NOW, ...facts } as Proof);
-  const ofContext = (facts: Partial<Proof>) =>
-    verify({ kind: 'context', id: context, subscriberId: ID, timestamp: NOW, ...facts } as Proof);
+  const ofCompany = (facts: Partial<Proof & { kind: 'company' }>) =>
+    verify({ kind: 'company', id: company, subscriberId: ID, timestamp: NOW, ...facts });
+  const ofContext = (facts: Partial<Proof & { kind: 'context' }>) =>
+    verify({ kind: 'context', id: context, subscriberId: ID, timestamp: NOW, ...facts });
 
   it('takes a company proof as the pair of member and company', () => {
     expect(ofCompany({ hash: companyHash })).toMatchObject({ kind: 'company', id: company, grade: 'fresh', form: 'v2' });

@@ -333,7 +333,7 @@ describe('verifyProof', () => {
     const signed = fc.tuple(header, fc.jsonValue()).map(([head, payload]) => handmade(head, payload));
     const text = fc.oneof(fc.anything(), fc.string({ unit: 'binary', maxLength: 200 }), changed, parts, signed);
     const proofs = fc.record({
-      kind: fc.constantFrom('subscriber', 'company', 'context'),
+      kind: fc.constantFrom('subscriber' as const, 'company' as const, 'context' as const),
       id: text,
       hash: text,
       subscriberId: text,
@@ -348,7 +348,7 @@ describe('verifyProof', () => {
     };
     await fc.assert(
       fc.asyncProperty(proofs, fc.constantFrom(...PROOF_SURFACES, 'session'), async (proof, surface) => {
-        const verdict = await verifyProof(environment, surface, proof as Proof, NOW);
+        const verdict = await verifyProof(environment, surface, proof, NOW);
         expect(REFUSAL_REASONS).toContain(verdict.reason);
       }),
       { numRuns: fuzzRuns(200) },
