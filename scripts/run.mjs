@@ -46,7 +46,7 @@ function install() {
   runToEnd('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']);
 }
 
-/** Compiles apps, libs and test to dist, unless nothing changed since the last build. */
+/** Compiles apps, libs and test to dist, and bundles the browser client, unless nothing changed since the last build. */
 function build({ clean }) {
   const built = modifiedAt(BUILD_STAMP);
   const sources = ['apps', 'libs', 'test', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json'];
@@ -55,6 +55,7 @@ function build({ clean }) {
   note('building …');
   const startedAt = new Date();
   runToEnd(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', join(ROOT, 'tsconfig.build.json')]);
+  runToEnd(process.execPath, [join(ROOT, 'scripts/build-web-sdk.mjs')]);
   writeFileSync(BUILD_STAMP, `${startedAt.toISOString()}\n`);
 }
 

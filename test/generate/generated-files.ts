@@ -16,6 +16,7 @@ import * as segments from '#segments';
 import * as subscribers from '#subscribers';
 import * as telemetry from '#telemetry';
 import * as tenancy from '#tenancy';
+import * as webFiles from '#web-files';
 import { GatewayModule } from '../../apps/gateway/src/gateway.module.js';
 
 /** Every lib whose configuration and errors are documented, platform first. */
@@ -35,6 +36,7 @@ const LIBS: readonly Readonly<Record<string, unknown>>[] = [
   push,
   engagement,
   deadLetters,
+  webFiles,
 ];
 
 const TOPIC_TABLE_START = '<!-- topics: generated -->';

@@ -12,6 +12,7 @@ import { SegmentsApiModule } from '#segments';
 import { SubscribersApiModule } from '#subscribers';
 import { telemetryConfig } from '#telemetry';
 import { TenancyApiModule, TenancyModule, tenancyConfig } from '#tenancy';
+import { webFilesConfig, WebFilesModule } from '#web-files';
 
 /** The HTTP API: management with API keys, the inbox with session tokens, live streams. */
 @Module({
@@ -26,6 +27,7 @@ import { TenancyApiModule, TenancyModule, tenancyConfig } from '#tenancy';
     PushApiModule,
     EngagementApiModule,
     DeadLettersApiModule,
+    WebFilesModule,
   ],
 })
 export class GatewayModule {
@@ -40,6 +42,7 @@ export class GatewayModule {
     inboxConfig,
     pushConfig,
     engagementConfig,
+    webFilesConfig,
   ];
 
   static forRoot(): DynamicModule {

@@ -1,33 +1,40 @@
 import { connect } from 'node:net';
 import { type Environment, readEnvironment } from '#config';
 import { runMain, ShutdownService } from '#http';
-import { OpenWorkspace } from '#identity';
+import { demoLoginFaults } from '#web-files';
 import { ApiClient } from './demo/api-client.js';
 import { parseDemoOptions } from './demo/demo-options.js';
 import { DemoScreen, formatSeconds } from './demo/demo-screen.js';
 import { type DemoKeys, runDemo } from './demo/run-demo.js';
+import { openDemoWorkspace } from './open-demo-workspace.js';
 import { type Standalone, startStandalone } from './start-standalone.js';
 
 const USUAL_PORT = 3_000;
 const DEMO_DATA_DIR = '.belfry/demo';
+/** Somebody of the demo's audience who has a name and gets the campaign. */
+const SUGGESTED_SUBSCRIBER = 'customer-000001';
 
 await runMain(async () => {
   const options = parseDemoOptions(process.argv.slice(2));
   const screen = new DemoScreen(process.stdout);
-  const standalone = await start(screen);
-  const keys = await openWorkspace(standalone);
+  const env = await demoEnvironment();
+  const hasDemoLogin = demoLoginFaults(env).length === 0;
+  const standalone = await start(screen, env, hasDemoLogin);
+  // A workspace of its own, so that the counts are its own.
+  const keys = await openDemoWorkspace(standalone, 'Demo', hasDemoLogin ? SUGGESTED_SUBSCRIBER : undefined);
   const result = await runDemo(new ApiClient(standalone.url, keys.apiKey), keys, screen, options.subscribers);
-  showPages(screen, standalone.url, keys);
+  showPages(screen, standalone.url, keys, hasDemoLogin);
   if (options.exit) await standalone.app.get(ShutdownService).shutdown('demo finished');
   else screen.line('Ctrl-C ends it.');
   if (options.json) process.stdout.write(`${JSON.stringify(result)}\n`);
   if (options.exit) process.exit(0);
 });
 
-async function start(screen: DemoScreen): Promise<Standalone> {
+async function start(screen: DemoScreen, env: Environment, hasDemoLogin: boolean): Promise<Standalone> {
   screen.heading('Belfry, the whole pipeline in one process');
   const startedAtMs = performance.now();
-  const standalone = await startStandalone(await demoEnvironment(), {
+  const standalone = await startStandalone(env, {
+    hasDemoLogin,
     onPostgres: ({ embedded, adopted, dataDir }) =>
       screen.done(
         embedded
@@ -60,16 +67,9 @@ function isTaken(port: number): Promise<boolean> {
   });
 }
 
-/** Each demo has a workspace of its own, so that its counts are its own. */
-async function openWorkspace({ app }: Standalone): Promise<DemoKeys> {
-  const workspace = await app.get(OpenWorkspace).run({ name: `Demo ${new Date().toISOString().slice(0, 19)}`, onlyFirst: false });
-  const production = workspace.environments.find(({ environment }) => environment.kind === 'production');
-  if (production === undefined) throw new Error('The new workspace has no production environment.');
-  return { publicKey: production.environment.publicKey, apiKey: production.apiKey, identitySecret: production.identitySecret };
-}
-
-function showPages(screen: DemoScreen, url: string, keys: DemoKeys): void {
+function showPages(screen: DemoScreen, url: string, keys: DemoKeys, hasDemoLogin: boolean): void {
   screen.heading('Pages');
+  if (hasDemoLogin) screen.fact(`inbox of ${SUGGESTED_SUBSCRIBER}`, `${url}/inbox?subscriber=${SUGGESTED_SUBSCRIBER}`);
   screen.fact('API, try it out', `${url}/docs`);
   screen.fact('OpenAPI document', `${url}/openapi.json`);
   screen.fact('health', `${url}/health/ready`);

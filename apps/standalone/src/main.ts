@@ -1,5 +1,10 @@
+import { parseArgs } from 'node:util';
 import { readEnvironment } from '#config';
 import { runMain } from '#http';
 import { startStandalone } from './start-standalone.js';
+import { startWithDemoLogin } from './start-with-demo-login.js';
 
-await runMain(() => startStandalone(readEnvironment()));
+await runMain(() => {
+  const { values } = parseArgs({ options: { 'demo-login': { type: 'boolean', default: false } } });
+  return values['demo-login'] ? startWithDemoLogin(readEnvironment()) : startStandalone(readEnvironment());
+});

@@ -12,6 +12,7 @@ import { SegmentsApiModule } from '#segments';
 import { SubscribersApiModule } from '#subscribers';
 import { telemetryConfig } from '#telemetry';
 import { TenancyApiModule, TenancyModule, tenancyConfig } from '#tenancy';
+import { DemoLoginModule, webFilesConfig, WebFilesModule } from '#web-files';
 
 /** Every role in one process: the embedded default. */
 @Module({
@@ -30,6 +31,7 @@ import { TenancyApiModule, TenancyModule, tenancyConfig } from '#tenancy';
     EngagementApiModule,
     DeadLettersApiModule,
     EngagementTallyModule,
+    WebFilesModule,
   ],
 })
 export class StandaloneModule {
@@ -44,13 +46,21 @@ export class StandaloneModule {
     inboxConfig,
     pushConfig,
     engagementConfig,
+    webFilesConfig,
   ];
 
-  /** @param databaseUrl of the embedded Postgres, or DATABASE_URL */
-  static forRoot(databaseUrl: string): DynamicModule {
+  /**
+   * @param databaseUrl of the embedded Postgres, or DATABASE_URL
+   * @param hasDemoLogin lets visitors of the inbox page in without a proof of their own
+   */
+  static forRoot(databaseUrl: string, hasDemoLogin = false): DynamicModule {
     return {
       module: StandaloneModule,
-      imports: [DatabaseModule.forRoot({ url: databaseUrl, applicationName: 'belfry standalone' }), EventLogModule.forRoot()],
+      imports: [
+        DatabaseModule.forRoot({ url: databaseUrl, applicationName: 'belfry standalone' }),
+        EventLogModule.forRoot(),
+        ...(hasDemoLogin ? [DemoLoginModule] : []),
+      ],
     };
   }
 }

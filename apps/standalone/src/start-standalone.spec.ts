@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ConfigError, type Environment } from '#config';
+import { DemoLoginUnsafeError } from '#web-files';
 import { startStandalone } from './start-standalone.js';
 
 async function faultyKeys(env: Environment): Promise<string[]> {
@@ -21,4 +22,12 @@ describe('startStandalone', () => {
   it('asks for the key where Postgres is not its own', async () => {
     expect(await faultyKeys({ DATABASE_URL: 'postgres://belfry@127.0.0.1:1/none' })).toEqual(['BELFRY_SECRET_KEY']);
   });
+
+  it.each([{ NODE_ENV: 'production' }, { DATABASE_URL: 'postgres://belfry@127.0.0.1:1/none' }, { BELFRY_HTTP_HOST: '0.0.0.0' }])(
+    'never starts with the login of the demo where others could reach it: %j',
+    async (env) => {
+      const started = startStandalone({ LOG_LEVEL: 'silent', BELFRY_HTTP_HOST: '127.0.0.1', ...env }, { hasDemoLogin: true });
+      await expect(started).rejects.toBeInstanceOf(DemoLoginUnsafeError);
+    },
+  );
 });

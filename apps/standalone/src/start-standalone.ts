@@ -4,6 +4,7 @@ import { databaseConfig, type EmbeddedPostgres, migrate, startEmbeddedPostgres }
 import { runApp, ShutdownService } from '#http';
 import { createWideLogger, telemetryConfig } from '#telemetry';
 import { tenancyConfig, withEmbeddedSecretKey } from '#tenancy';
+import { demoLoginFaults, DemoLoginUnsafeError } from '#web-files';
 import { StandaloneModule } from './standalone.module.js';
 
 /** A running standalone app. */
@@ -16,17 +17,23 @@ export interface Standalone {
   readonly env: Environment;
 }
 
-/** What the caller of `startStandalone` may watch. */
+/** What the caller of `startStandalone` may watch and ask for. */
 export interface StandaloneSteps {
+  /** Adds the demo's login: everybody at this machine may be any subscriber of the environment that the caller admits. */
+  readonly hasDemoLogin?: boolean;
   onPostgres?(postgres: { url: string; embedded: boolean; adopted: boolean; dataDir?: string }): void;
   onMigrated?(): void;
 }
 
 /**
  * Starts all roles in this process on DATABASE_URL or, without it, on an embedded Postgres, whose schema is brought up to date first.
- * The embedded Postgres ends in the last stage of the shutdown.
+ * The embedded Postgres ends in the last stage of the shutdown. The browser client is served unless the environment says otherwise.
+ * @throws DemoLoginUnsafeError when the demo's login is asked for where others could reach it
  */
-export async function startStandalone(env: Environment, steps: StandaloneSteps = {}): Promise<Standalone> {
+export async function startStandalone(givenEnv: Environment, steps: StandaloneSteps = {}): Promise<Standalone> {
+  const env = { BELFRY_WEB_CLIENT: 'true', ...givenEnv };
+  const loginFaults = steps.hasDemoLogin === true ? demoLoginFaults(env) : [];
+  if (loginFaults.length > 0) throw new DemoLoginUnsafeError(loginFaults);
   const config = loadConfiguration(env);
   const { databaseUrl, embeddedDirectory, startWaitMs } = config.of(databaseConfig);
   const { logLevel: level, logFormat: format } = config.of(telemetryConfig);
@@ -46,7 +53,7 @@ export async function startStandalone(env: Environment, steps: StandaloneSteps =
     const effectiveEnv = postgres === undefined ? env : await withEmbeddedSecretKey(env, embeddedDirectory);
     const running = await runApp({
       name: 'standalone',
-      module: StandaloneModule.forRoot(url),
+      module: StandaloneModule.forRoot(url, steps.hasDemoLogin),
       sections: StandaloneModule.sections,
       env: effectiveEnv,
     });
