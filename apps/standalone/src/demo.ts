@@ -22,6 +22,7 @@ await runMain(async () => {
   const standalone = await start(screen, env, hasDemoLogin);
   // A workspace of its own, so that the counts are its own.
   const keys = await openDemoWorkspace(standalone, 'Demo', hasDemoLogin ? SUGGESTED_SUBSCRIBER : undefined);
+  if (hasDemoLogin) screen.done(`an inbox to watch: ${inboxPageOf(standalone.url)}`);
   const result = await runDemo(new ApiClient(standalone.url, keys.apiKey), keys, screen, options.subscribers);
   showPages(screen, standalone.url, keys, hasDemoLogin);
   if (options.exit) await standalone.app.get(ShutdownService).shutdown('demo finished');
@@ -67,9 +68,13 @@ function isTaken(port: number): Promise<boolean> {
   });
 }
 
+function inboxPageOf(url: string): string {
+  return `${url}/inbox?subscriber=${SUGGESTED_SUBSCRIBER}`;
+}
+
 function showPages(screen: DemoScreen, url: string, keys: DemoKeys, hasDemoLogin: boolean): void {
   screen.heading('Pages');
-  if (hasDemoLogin) screen.fact(`inbox of ${SUGGESTED_SUBSCRIBER}`, `${url}/inbox?subscriber=${SUGGESTED_SUBSCRIBER}`);
+  if (hasDemoLogin) screen.fact(`inbox of ${SUGGESTED_SUBSCRIBER}`, inboxPageOf(url));
   screen.fact('API, try it out', `${url}/docs`);
   screen.fact('OpenAPI document', `${url}/openapi.json`);
   screen.fact('health', `${url}/health/ready`);
