@@ -32,7 +32,8 @@ const INSTANCES = 2;
 /** Eight processes fit into the 100 connections of the embedded Postgres. */
 const POOL_CONNECTIONS_MAX = 8;
 const SECRET_KEY_BYTES = 32;
-const FOLDER_PREFIX = 'belfry-stack-';
+/** Of the folders that hold the logs and process ids of stacks. */
+export const STACK_FOLDER_PREFIX = 'belfry-stack-';
 
 /** A running stack. */
 export class Stack {
@@ -117,8 +118,8 @@ export async function startStack({ log, instances = INSTANCES }: StackOptions): 
 }
 
 /** Ends and removes what test runs left that were killed; the broker's own start removes abandoned brokers. */
-async function removeAbandonedStacks(): Promise<void> {
-  for (const folder of await findAbandonedDirectories(FOLDER_PREFIX)) {
+export async function removeAbandonedStacks(): Promise<void> {
+  for (const folder of await findAbandonedDirectories(STACK_FOLDER_PREFIX)) {
     endAbandonedProcesses(folder);
     await rm(folder, { recursive: true, force: true });
   }
@@ -126,7 +127,7 @@ async function removeAbandonedStacks(): Promise<void> {
 }
 
 /** Postgres and, for the log `kafka`, a broker. @returns the environment of every process */
-async function startServices(log: EventLogKind, undo: (() => Promise<unknown>)[]): Promise<Record<string, string>> {
+export async function startServices(log: EventLogKind, undo: (() => Promise<unknown>)[]): Promise<Record<string, string>> {
   const dataDir = await makeClusterDirectory();
   undo.push(() => rm(dataDir, { recursive: true, force: true }));
   const postgres = await startEmbeddedPostgres({ dataDir });
@@ -156,7 +157,8 @@ interface InitResult {
   }[];
 }
 
-async function openWorkspace(env: Readonly<Record<string, string>>): Promise<EnvironmentKeys> {
+/** Makes the first workspace. @returns the keys of its production environment */
+export async function openWorkspace(env: Readonly<Record<string, string>>): Promise<EnvironmentKeys> {
   const { code, stdout, stderr } = await runCli(['init', '--json'], env);
   if (code !== 0) throw new Error(`cli init ended with ${code}: ${stderr}`);
   const production = (JSON.parse(stdout) as InitResult).environments.find(({ kind }) => kind === 'production');
@@ -169,7 +171,7 @@ async function createProcesses(
   instances: number,
   undo: (() => Promise<unknown>)[],
 ): Promise<ReadonlyMap<StackApp, readonly AppProcess[]>> {
-  const folder = await makeOwnedDirectory(FOLDER_PREFIX);
+  const folder = await makeOwnedDirectory(STACK_FOLDER_PREFIX);
   undo.push(() => rm(folder, { recursive: true, force: true }));
   const processes = new Map<StackApp, readonly AppProcess[]>();
   for (const app of STACK_APPS) {
@@ -199,7 +201,7 @@ async function endAll(processes: readonly AppProcess[]): Promise<void> {
 }
 
 /** Last in, first out; a step that fails keeps none of the others from being done. */
-async function undoAll(undo: (() => Promise<unknown>)[]): Promise<void> {
+export async function undoAll(undo: (() => Promise<unknown>)[]): Promise<void> {
   const failures: unknown[] = [];
   for (const step of undo.splice(0).toReversed()) {
     await step().catch((error: unknown) => failures.push(error));
