@@ -65,7 +65,11 @@ export async function startStandaloneStack(settings: Readonly<Record<string, str
     undo.push(() => rm(folder, { recursive: true, force: true }));
     const app = new AppProcess({ app: 'standalone', instance: 0, port: await freePort(), env, folder });
     undo.push(async () => {
-      await app.end('SIGTERM').finally(() => app.end('SIGKILL'));
+      try {
+        await app.end('SIGTERM');
+      } finally {
+        await app.end('SIGKILL');
+      }
     });
     await app.start();
     return new StandaloneStack({ app, keys, stop: () => undoAll(undo) });
