@@ -38,6 +38,11 @@ export function arrange(parent: Element, children: readonly Element[]): void {
   }
 }
 
+/** Puts the focus on the whole of the content, when what had it is gone. Nothing moves on the screen. */
+export function focusContent(): void {
+  byId('content').focus({ preventScroll: true });
+}
+
 /** Says something to screen readers. */
 export function announce(text: string): void {
   const announcer = byId('announcer');

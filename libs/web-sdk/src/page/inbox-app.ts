@@ -40,6 +40,9 @@ const CONNECTION: Readonly<Record<LiveState, string>> = {
   closed: '',
 };
 
+const LOST = 'The connection was lost. What was loaded is still here; new messages appear as soon as it is back.';
+const OFFLINE = 'You are offline. What was loaded is still here; new messages appear as soon as you are back.';
+
 /** The inbox of whoever is logged in: the list, its live events, and what the person does with it. */
 export class InboxApp {
   readonly #model = new InboxModel();
@@ -51,6 +54,8 @@ export class InboxApp {
   readonly #push = new PushCard();
   #client: BelfryClient | undefined;
   #live: LiveHandle | undefined;
+  /** Why the live stream is away, in words. */
+  #loss: string | undefined;
   /** Counts the loads of a first page: an answer that comes after the next question is not shown. */
   #load = 0;
 
@@ -60,6 +65,8 @@ export class InboxApp {
     byId('retry').addEventListener('click', () => void this.#reload());
     byId('more').addEventListener('click', () => void this.#more());
     document.addEventListener('visibilitychange', () => this.#noteSeen());
+    addEventListener('offline', () => this.#showNotice());
+    addEventListener('online', () => this.#showNotice());
   }
 
   open(client: BelfryClient): void {
@@ -81,6 +88,7 @@ export class InboxApp {
     this.#client?.close();
     this.#client = undefined;
     this.#load += 1;
+    this.#loss = undefined;
     this.#push.detach();
     this.toast.hide();
     this.#model.reset('inbox');
@@ -239,20 +247,20 @@ export class InboxApp {
   #showConnection(state: LiveState, error: BelfryClientError | undefined): void {
     byId('connection').dataset['state'] = state;
     byId('connection-text').textContent = CONNECTION[state];
-    const offline = byId('offline');
-    if (state === 'waiting' && error !== undefined) {
-      offline.textContent = navigator.onLine
-        ? 'The connection was lost. What was loaded is still here; new messages appear as soon as it is back.'
-        : 'You are offline. What was loaded is still here; new messages appear as soon as you are back.';
-      offline.hidden = false;
-    } else if (state === 'failed' && error !== undefined) {
-      offline.textContent = `${error.title}. ${error.hint}`;
-      offline.hidden = false;
-    } else if (state === 'open') {
-      const wasLost = !offline.hidden;
-      offline.hidden = true;
-      if (wasLost) void this.#reload({ quietly: this.#model.messages.length > 0 });
-    }
+    if (state === 'open') this.#loss = undefined;
+    // A new attempt says nothing about the loss; it ends when a connection stands.
+    else if (error !== undefined) this.#loss = state === 'failed' ? `${error.title}. ${error.hint}` : LOST;
+    this.#showNotice();
+  }
+
+  /** Says that nothing new can come, and reads the list again when it can. */
+  #showNotice(): void {
+    const notice = byId('offline');
+    const words = navigator.onLine ? this.#loss : OFFLINE;
+    const wasLost = !notice.hidden;
+    if (words !== undefined) notice.textContent = words;
+    notice.hidden = words === undefined;
+    if (wasLost && words === undefined) void this.#reload({ quietly: this.#model.messages.length > 0 });
   }
 }
 

@@ -1,5 +1,5 @@
 import type { InboxMessage } from '../client/index.js';
-import { arrange, byId, make } from './dom.js';
+import { arrange, byId, focusContent, make } from './dom.js';
 import { type ItemListener, MessageItem } from './message-item.js';
 import { dayName } from './relative-time.js';
 
@@ -59,7 +59,7 @@ export class MessageList {
   /** Puts the focus on a message, or on the list when there is none. */
   focus(id: string | undefined): void {
     const item = id === undefined ? undefined : this.#items.get(id);
-    if (item === undefined) byId('content').focus();
+    if (item === undefined) focusContent();
     else item.focus();
   }
 

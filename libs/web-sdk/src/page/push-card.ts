@@ -1,5 +1,5 @@
 import { type BelfryClient, BelfryClientError, type PushStatus } from '../client/index.js';
-import { announce, byId } from './dom.js';
+import { announce, byId, focusContent } from './dom.js';
 
 /** Remembered for the tab: who said "not now" is not asked at each load. */
 const LATER_KEY = 'belfry:push-later';
@@ -18,7 +18,7 @@ export class PushCard {
     byId('push-later').addEventListener('click', () => {
       sessionStorage.setItem(LATER_KEY, 'yes');
       this.#card.hidden = true;
-      byId('content').focus();
+      focusContent();
     });
   }
 
@@ -54,7 +54,7 @@ export class PushCard {
     const isOffered = (state === 'askable' || state === 'allowed') && sessionStorage.getItem(LATER_KEY) === null;
     const hadFocus = this.#card.contains(document.activeElement);
     this.#card.hidden = !isOffered;
-    if (!isOffered && hadFocus) byId('content').focus();
+    if (!isOffered && hadFocus) focusContent();
     byId('push-text').textContent = explanation;
     byId('push-state').hidden = isOffered;
     byId('push-state-text').textContent = explanation;

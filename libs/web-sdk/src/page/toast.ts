@@ -1,4 +1,4 @@
-import { byId } from './dom.js';
+import { byId, focusContent } from './dom.js';
 
 /** Long enough to read it and to reach the button by keyboard; it stays as long as it has the pointer or the focus. */
 const TOAST_MS = 10_000;
@@ -33,7 +33,7 @@ export class Toast {
     clearTimeout(this.#timer);
     this.#undo = undefined;
     // The focus would be lost with the box.
-    if (this.#box.contains(document.activeElement)) byId('content').focus();
+    if (this.#box.contains(document.activeElement)) focusContent();
     this.#box.hidden = true;
   }
 
