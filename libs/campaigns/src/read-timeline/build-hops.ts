@@ -1,4 +1,4 @@
-import { encodeId, type EngagementKind } from '#contracts';
+import { encodeId, ENGAGEMENT_KINDS, type EngagementKind } from '#contracts';
 import type { Channel } from '../channels.js';
 import type { ChannelPart, DevicePart, MessageOrigin, ReceiptPart, UnreachedPart } from '../timeline.store.js';
 import { type Hop, HOPS } from './timeline-resource.js';
@@ -129,8 +129,13 @@ function compareHops(left: Hop, right: Hop): number {
     compareText(left.channel, right.channel) ||
     compareText(left.device_id, right.device_id) ||
     (left.attempt ?? 0) - (right.attempt ?? 0) ||
-    compareText(left.kind, right.kind)
+    kindOrder(left) - kindOrder(right)
   );
+}
+
+/** What happened first of what was reported at one instant: a message is shown before it is clicked. */
+function kindOrder({ kind }: Hop): number {
+  return kind === null ? -1 : ENGAGEMENT_KINDS.indexOf(kind);
 }
 
 function compareText(left: string | null, right: string | null): number {
