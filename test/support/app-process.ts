@@ -52,6 +52,11 @@ export class AppProcess {
     this.logFile = join(options.folder, `${this.name}.log`);
   }
 
+  /** Its id while it runs. */
+  get pid(): number | undefined {
+    return this.isRunning ? this.child?.pid : undefined;
+  }
+
   /** True from the start until the process has ended, in whatever way. */
   get isRunning(): boolean {
     return this.child !== undefined && this.child.exitCode === null && this.child.signalCode === null;

@@ -16,16 +16,22 @@ import { AppProcess, endAbandonedProcesses } from './app-process.js';
 import { type CliResult, runCli } from './cli.js';
 import type { EventLogKind } from './event-logs.js';
 
-/** The apps of a stack, in the order of a message's way. */
+/** The apps of a stack that goes to the inbox, in the order of a message's way. */
 export const STACK_APPS = ['gateway', 'segmenter', 'inbox-delivery'] as const;
 
-export type StackApp = (typeof STACK_APPS)[number];
+/** The apps of a stack that goes to push as well. */
+export const FULL_STACK_APPS = [...STACK_APPS, 'push-delivery'] as const;
+
+export type StackApp = (typeof FULL_STACK_APPS)[number];
 
 /** How a stack is made. */
 export interface StackOptions {
   readonly log: EventLogKind;
   /** Processes of each app. */
   readonly instances?: number;
+  readonly apps?: readonly StackApp[];
+  /** Settings of each process, over those of the stack. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 const INSTANCES = 2;
@@ -47,6 +53,8 @@ export class Stack {
       readonly processes: ReadonlyMap<StackApp, readonly AppProcess[]>;
       readonly keys: EnvironmentKeys;
       readonly database: Database;
+      /** Ids of Postgres and, where it is this stack's own, of the broker. */
+      readonly servicePids: ReadonlyMap<string, number>;
       readonly stop: () => Promise<void>;
     },
   ) {
@@ -88,6 +96,17 @@ export class Stack {
     return runCli(args, this.parts.env);
   }
 
+  /** The settings of every process. */
+  get env(): Readonly<Record<string, string>> {
+    return this.parts.env;
+  }
+
+  /** Ids of everything that runs now, by name: `gateway-0`, `postgres`, `kafka`. */
+  pids(): ReadonlyMap<string, number> {
+    const apps = this.processes.flatMap(({ name, pid }): [string, number][] => (pid === undefined ? [] : [[name, pid]]));
+    return new Map([...apps, ...this.parts.servicePids]);
+  }
+
   /** The last lines that each process logged, for the report of a failed test. */
   tails(): string {
     return this.processes.map((process) => process.tail()).join('\n');
@@ -100,17 +119,18 @@ export class Stack {
 }
 
 /** Starts a stack and waits until all of it is ready. */
-export async function startStack({ log, instances = INSTANCES }: StackOptions): Promise<Stack> {
+export async function startStack({ log, instances = INSTANCES, apps = STACK_APPS, env: settings = {} }: StackOptions): Promise<Stack> {
   await removeAbandonedStacks();
   const undo: (() => Promise<unknown>)[] = [];
   try {
-    const env = await startServices(log, undo);
+    const services = await startServices(log, undo);
+    const env = { ...services.env, ...settings };
     const keys = await openWorkspace(env);
     const database = await Database.open({ url: env['DATABASE_URL'] ?? '', applicationName: 'belfry e2e' });
     undo.push(() => database.close());
-    const processes = await createProcesses(env, instances, undo);
+    const processes = await createProcesses(env, { apps, instances }, undo);
     await startAll([...processes.values()].flat());
-    return new Stack({ env, processes, keys, database, stop: () => undoAll(undo) });
+    return new Stack({ env, processes, keys, database, servicePids: services.pids, stop: () => undoAll(undo) });
   } catch (error) {
     await undoAll(undo).catch((failure: unknown) => process.stderr.write(`While stopping a stack: ${String(failure)}\n`));
     throw error;
@@ -126,8 +146,15 @@ export async function removeAbandonedStacks(): Promise<void> {
   await removeAbandonedClusters();
 }
 
-/** Postgres and, for the log `kafka`, a broker. @returns the environment of every process */
-export async function startServices(log: EventLogKind, undo: (() => Promise<unknown>)[]): Promise<Record<string, string>> {
+/** What the apps of a stack live on. */
+export interface Services {
+  /** The environment of every process. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly pids: ReadonlyMap<string, number>;
+}
+
+/** Postgres and, for the log `kafka`, a broker. */
+export async function startServices(log: EventLogKind, undo: (() => Promise<unknown>)[]): Promise<Services> {
   const dataDir = await makeClusterDirectory();
   undo.push(() => rm(dataDir, { recursive: true, force: true }));
   const postgres = await startEmbeddedPostgres({ dataDir });
@@ -141,10 +168,12 @@ export async function startServices(log: EventLogKind, undo: (() => Promise<unkn
     BELFRY_HTTP_HOST: '127.0.0.1',
     LOG_FORMAT: 'json',
   };
-  if (log === 'postgres') return env;
+  const pids = new Map([['postgres', postgres.pid]]);
+  if (log === 'postgres') return { env, pids };
   const broker = await startKafkaBroker();
   undo.push(() => broker.close());
-  return { ...env, KAFKA_BROKERS: broker.brokers.join(',') };
+  if (broker.pid !== undefined) pids.set('kafka', broker.pid);
+  return { env: { ...env, KAFKA_BROKERS: broker.brokers.join(',') }, pids };
 }
 
 /** What `init --json` prints, as far as it is used here. */
@@ -168,13 +197,13 @@ export async function openWorkspace(env: Readonly<Record<string, string>>): Prom
 
 async function createProcesses(
   env: Readonly<Record<string, string>>,
-  instances: number,
+  { apps, instances }: { apps: readonly StackApp[]; instances: number },
   undo: (() => Promise<unknown>)[],
 ): Promise<ReadonlyMap<StackApp, readonly AppProcess[]>> {
   const folder = await makeOwnedDirectory(STACK_FOLDER_PREFIX);
   undo.push(() => rm(folder, { recursive: true, force: true }));
   const processes = new Map<StackApp, readonly AppProcess[]>();
-  for (const app of STACK_APPS) {
+  for (const app of apps) {
     const ofApp: AppProcess[] = [];
     for (let instance = 0; instance < instances; instance += 1) {
       ofApp.push(new AppProcess({ app, instance, port: await freePort(), env, folder }));

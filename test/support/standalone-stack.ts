@@ -59,7 +59,7 @@ export async function startStandaloneStack(settings: Readonly<Record<string, str
   await removeAbandonedStacks();
   const undo: (() => Promise<unknown>)[] = [];
   try {
-    const env = { ...(await startServices('postgres', undo)), ...settings };
+    const env = { ...(await startServices('postgres', undo)).env, ...settings };
     const keys = await openWorkspace(env);
     const folder = await makeOwnedDirectory(STACK_FOLDER_PREFIX);
     undo.push(() => rm(folder, { recursive: true, force: true }));

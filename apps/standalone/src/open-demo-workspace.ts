@@ -1,6 +1,6 @@
 import { OpenWorkspace } from '#identity';
 import { DemoLogin } from '#web-files';
-import type { DemoKeys } from './demo/run-demo.js';
+import type { DemoKeys } from './demo/demo-people.js';
 import type { Standalone } from './start-standalone.js';
 
 /**

@@ -9,6 +9,8 @@ export interface KafkaTestBroker {
   readonly brokers: readonly string[];
   /** What answers: `4.3.0`, or `KAFKA_BROKERS` for brokers that were there before. */
   readonly version: string;
+  /** Its process; `undefined` for brokers that were there before. */
+  readonly pid: number | undefined;
   /** Ends the broker's process as a power cut does; its data stays. Not for brokers that were there before. */
   kill(): Promise<void>;
   /** Starts it again on the same port and data after `kill`. */
@@ -70,6 +72,9 @@ async function ownBroker(folder: string, options: { readonly version: string; re
   return {
     brokers: running.brokers,
     version: options.version,
+    get pid() {
+      return running.pid;
+    },
     kill: async () => killProcess(running.pid),
     restart: async () => {
       running = { ...(await startBroker({ folder, port, controllerPort, ...options })), controllerPort };
@@ -119,7 +124,7 @@ async function useBrokers(brokers: readonly string[]): Promise<KafkaTestBroker> 
   const refuse = async (): Promise<never> => {
     throw new Error('The brokers of KAFKA_BROKERS are not ours to kill.');
   };
-  return { brokers, version: 'KAFKA_BROKERS', kill: refuse, restart: refuse, close: async () => undefined };
+  return { brokers, version: 'KAFKA_BROKERS', pid: undefined, kill: refuse, restart: refuse, close: async () => undefined };
 }
 
 function killProcess(pid: number): void {
