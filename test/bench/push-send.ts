@@ -6,15 +6,13 @@ import { type PushEndpoint, parseEndpoint } from '../../libs/push/src/push-vendo
 import { HttpPushTransport } from '../../libs/push/src/transport/http-push-transport.js';
 import { generateVapidKeyPair } from '../../libs/push/src/vapid/vapid-key-pair.js';
 import { VapidSigner } from '../../libs/push/src/vapid/vapid-signer.js';
-import { type BenchOptions, type BenchReport, type BenchResult, median, toReport } from './bench.js';
+import { type BenchOptions, type BenchResult, median } from './bench.js';
 
 /**
  * What sending one push message costs, as a ratio to `web-push.sendNotification` in the same rounds: encryption, VAPID and the request,
  * to a fake push service in another process. CPU time of the sender counts, not the clock: other work on the machine hardly moves it.
  * Both senders have the same devices, payload and number of requests in flight, and keep their connections.
  */
-export const name = 'push-send';
-
 const MESSAGES = 2_000;
 const DEVICES = 1_000;
 const IN_FLIGHT = 100;
@@ -38,7 +36,7 @@ interface Sample {
   readonly messagesPerSecond: number;
 }
 
-export async function run(options: BenchOptions): Promise<BenchReport> {
+export async function measurePushSend(options: BenchOptions): Promise<BenchResult[]> {
   const service = await startFakePushServiceProcess({ decryptEvery: DECRYPT_EVERY });
   try {
     const senders = {
@@ -52,10 +50,10 @@ export async function run(options: BenchOptions): Promise<BenchReport> {
         const sample = await takeSample(service, senders[method]);
         if (round > 0) samples[method].push(sample);
       }
-      options.note(round === 0 ? 'warmed up' : `round ${round} of ${options.rounds}`);
+      options.note(round === 0 ? 'send path warmed up' : `send path, round ${round} of ${options.rounds}`);
     }
     await Promise.all(Object.values(senders).map((sender) => sender.close()));
-    return toReport(name, [compareCpu(samples), ...shownRates(samples)]);
+    return [compareCpu(samples), ...shownRates(samples)];
   } finally {
     await service.close();
   }
