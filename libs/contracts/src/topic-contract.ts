@@ -16,6 +16,8 @@ export interface TopicContract<Event = unknown> {
   readonly retentionHours: number;
   /** `urgent` records are relayed before `bulk` ones. */
   readonly lane: 'bulk' | 'urgent';
+  /** Each record begins a trace of its own, which links to the one that it came from: one record stands for thousands of deliveries. */
+  readonly startsTrace?: boolean;
 }
 
 /** Limit of one record's value in bytes; Kafka's default `message.max.bytes` is 1 MiB and leaves room for headers. */

@@ -1,3 +1,5 @@
+export * from './batch-span.js';
+export * from './delivery-sampler.js';
 export * from './metrics.js';
 export * from './nest-logger.js';
 export * from './pretty-stream.js';

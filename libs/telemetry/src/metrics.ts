@@ -37,13 +37,42 @@ export function recordMetric(name: NameOfKind<'histogram'>, value: number, attri
 }
 
 /**
- * Registers a callback that reports a gauge of `METRIC` at each collection. Keep it cheap or cached: a scrape waits for it.
+ * Registers a callback that reports a gauge of `METRIC` at each collection. Keep it cheap or cached: a scrape waits for it. When it fails, as
+ * while Postgres is down, its figures are left out and all others are shown.
  *
  * @returns a function that removes the callback; the last reported value stays visible.
  */
 export function observeMetric(name: NameOfKind<'gauge'>, observe: (result: ObservableResult) => void | Promise<void>): () => void {
   const facts: MetricFacts = METRIC[name];
   const gauge = metrics.getMeter(METER_NAME).createObservableGauge(facts.name, { unit: facts.unit, description: facts.description });
-  gauge.addCallback(observe);
-  return () => gauge.removeCallback(observe);
+  const callback = async (result: ObservableResult): Promise<void> => {
+    try {
+      await observe(result);
+    } catch {
+      // Missing figures tell as much as there is to tell here; health says what is down.
+    }
+  };
+  gauge.addCallback(callback);
+  return () => gauge.removeCallback(callback);
+}
+
+/**
+ * Keeps the answer of a query for a while, so that several readers of metrics cost it once. A failure is not kept: it goes to whoever asks.
+ */
+export function cachedFor<Answer>(
+  milliseconds: number,
+  ask: () => Promise<Answer>,
+  nowMs: () => number = () => performance.now(),
+): () => Promise<Answer> {
+  let cached: { readonly answer: Promise<Answer>; readonly askedAtMs: number } | undefined;
+  return () => {
+    if (cached !== undefined && nowMs() - cached.askedAtMs < milliseconds) return cached.answer;
+    const answer = ask();
+    const current = { answer, askedAtMs: nowMs() };
+    cached = current;
+    answer.catch(() => {
+      if (cached === current) cached = undefined;
+    });
+    return answer;
+  };
 }

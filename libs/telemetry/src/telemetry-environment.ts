@@ -16,6 +16,11 @@ export function areTracesWanted(env: Environment): boolean {
   return exporters.length === 0 ? hasEndpoint(env) : !exporters.includes('none');
 }
 
+/** True when OTLP is to be JSON; the SDK itself follows the same variables for spans. */
+export function isJsonWanted(env: Environment): boolean {
+  return (env['OTEL_EXPORTER_OTLP_METRICS_PROTOCOL'] ?? env['OTEL_EXPORTER_OTLP_PROTOCOL'])?.trim() === 'http/json';
+}
+
 /** Where metrics go. With only an OTLP endpoint they go there and to /metrics. */
 export function chooseMetricsExporters(env: Environment): MetricsExporter[] {
   const exporters = listOf(env['OTEL_METRICS_EXPORTER']);

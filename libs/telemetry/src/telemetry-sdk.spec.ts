@@ -87,9 +87,9 @@ describe('with the SDK', () => {
     observeMetric('outboxPending', (result) => result.observe(7));
     const text = await renderMetrics();
     expect(text).toMatch(/belfry_dead_letters_total\{reason="poison".*\} 2/);
-    expect(text).toMatch(/belfry_delivery_duration_bucket\{.*le="0.5".*\} 1/);
+    expect(text).toMatch(/belfry_delivery_duration_seconds_bucket\{.*le="0.5".*\} 1/);
     expect(text).toMatch(/belfry_outbox_pending.* 7/);
-    expect(text).toContain('nodejs_eventloop_delay_p99');
+    expect(text).toContain('nodejs_eventloop_delay_p99_seconds ');
   });
 
   it('sends the spans that wait when it is flushed', async () => {

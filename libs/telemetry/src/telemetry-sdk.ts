@@ -1,22 +1,27 @@
-import type { ClientRequest, IncomingMessage } from 'node:http';
+import { createRequire } from 'node:module';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import FastifyOtel from '@fastify/otel';
 import { type Span } from '@opentelemetry/api';
-import { OTLPMetricExporter } from '@opentelemetry/exporter-metrics-otlp-proto';
+import { OTLPMetricExporter as JsonMetricExporter } from '@opentelemetry/exporter-metrics-otlp-http';
+import { OTLPMetricExporter as ProtobufMetricExporter } from '@opentelemetry/exporter-metrics-otlp-proto';
 import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporter-prometheus';
 import type { Instrumentation } from '@opentelemetry/instrumentation';
 import { HttpInstrumentation } from '@opentelemetry/instrumentation-http';
 import { PgInstrumentation } from '@opentelemetry/instrumentation-pg';
-import { UndiciInstrumentation } from '@opentelemetry/instrumentation-undici';
 import { metrics, NodeSDK, resources } from '@opentelemetry/sdk-node';
 import type { Environment } from '#config';
+import { InboundTraceContext } from './inbound-trace-context.js';
 import { observeMetric } from './metrics.js';
-import { areTracesWanted, chooseMetricsExporters, defaultServiceName } from './telemetry-environment.js';
+import { withUnitsInNames } from './prometheus-names.js';
+import { areTracesWanted, chooseMetricsExporters, defaultServiceName, isJsonWanted } from './telemetry-environment.js';
 import { publishTelemetryHandle, type TelemetryHandle } from './telemetry-handle.js';
 
 const EXPORT_INTERVAL_MS_DEFAULT = 60_000;
 const EVENT_LOOP_RESOLUTION_MS = 20;
 const NANOSECONDS_PER_SECOND = 1e9;
+
+/** What instrumentations wrap. */
+const INSTRUMENTED_MODULES = ['http', 'https', 'pg'];
 
 /** Paths that machines ask every few seconds: no spans for them. */
 const QUIET_PATHS: ReadonlySet<string> = new Set(['/health/live', '/health/ready', '/metrics']);
@@ -34,9 +39,11 @@ export async function startSdk(env: Environment, startedFile: string | undefined
     metricReaders: [...(prometheus === undefined ? [] : [prometheus]), ...pushReaders(env, exporters)],
     // Without the process detector: command lines may hold secrets.
     resourceDetectors: [resources.envDetector, resources.hostDetector, resources.serviceInstanceIdDetector],
+    textMapPropagator: new InboundTraceContext(),
     instrumentations: createInstrumentations(),
   });
   sdk.start();
+  loadInstrumented();
   observeProcess();
   const handle: TelemetryHandle = {
     shutdown: () => sdk.shutdown(),
@@ -53,7 +60,7 @@ function pushReaders(env: Environment, exporters: readonly string[]): metrics.Me
   const readerOf = (exporter: metrics.PushMetricExporter) =>
     new metrics.PeriodicExportingMetricReader({ exporter, exportIntervalMillis, exportTimeoutMillis });
   return [
-    ...(exporters.includes('otlp') ? [readerOf(new OTLPMetricExporter())] : []),
+    ...(exporters.includes('otlp') ? [readerOf(isJsonWanted(env) ? new JsonMetricExporter() : new ProtobufMetricExporter())] : []),
     ...(exporters.includes('console') ? [readerOf(new metrics.ConsoleMetricExporter())] : []),
   ];
 }
@@ -62,38 +69,40 @@ function createInstrumentations(): Instrumentation[] {
   return [
     new HttpInstrumentation({
       ignoreIncomingRequestHook: (request) => QUIET_PATHS.has(request.url ?? ''),
-      requestHook: hideSecrets,
+      requestHook: hideTarget,
+      // Calls to push services get spans of our own, which name no endpoint, and take no trace id along.
+      disableOutgoingRequestInstrumentation: true,
     }),
     // Statements only appear inside somebody's span: the polling of relays and listeners is not worth one.
     new PgInstrumentation({ requireParentSpan: true }),
-    new UndiciInstrumentation({ requestHook: (span, request) => showOriginOnly(span, request.origin) }),
     new FastifyOtel.FastifyOtelInstrumentation({
       registerOnInitialization: true,
       instrumentHooks: false,
       instrumentHandler: false,
       ignorePaths: ({ url }) => QUIET_PATHS.has(url),
-      requestHook: (span, request) => void span.setAttribute('url.path', request.url.split('?', 1)[0] ?? ''),
+      requestHook: (span, request) => void span.setAttribute('url.path', request.routeOptions.url ?? '/'),
     }),
   ];
 }
 
 /**
- * Push endpoints and webhook URLs are secrets, and so may be a query: spans of outgoing requests name the origin only, spans of incoming
- * ones no query.
+ * Loads what the instrumentations wrap, as CommonJS, before the app imports it: they wrap prototypes, which the app shares however it imports
+ * the modules. A hook on all imports (`@opentelemetry/instrumentation/hook.mjs`) would do the same for seconds of CPU at every start. Fastify
+ * announces itself over a diagnostics channel.
  */
-function hideSecrets(span: Span, request: ClientRequest | IncomingMessage): void {
-  if ('getHeader' in request) showOriginOnly(span, `${request.protocol}//${request.host}`);
-  else span.setAttribute('url.query', '');
+function loadInstrumented(): void {
+  const load = createRequire(import.meta.url);
+  for (const name of INSTRUMENTED_MODULES) load(name);
 }
 
-function showOriginOnly(span: Span, origin: string): void {
-  span.setAttributes({ 'url.full': origin, 'url.path': '/', 'url.query': '' });
+/** Links of messages carry a receipt in their path, and a query may hold anything: the route (`http.route`) says enough. */
+function hideTarget(span: Span): void {
+  span.setAttributes({ 'url.path': '/', 'url.query': '' });
 }
 
 async function renderPrometheus(exporter: PrometheusExporter): Promise<string> {
-  const { resourceMetrics, errors } = await exporter.collect();
-  if (errors.length > 0) throw new AggregateError(errors, 'Some metrics could not be collected.');
-  return new PrometheusSerializer().serialize(resourceMetrics);
+  const { resourceMetrics } = await exporter.collect();
+  return new PrometheusSerializer(undefined, false, undefined, false, true).serialize(withUnitsInNames(resourceMetrics));
 }
 
 function observeProcess(): void {

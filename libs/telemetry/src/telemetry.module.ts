@@ -1,9 +1,10 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { BelfryConfig } from '#config';
+import { DeliverySampler } from './delivery-sampler.js';
 import { telemetryConfig } from './telemetry.config.js';
 import { createWideLogger, WideLogger } from './wide-logger.js';
 
-/** Makes the process's `WideLogger` injectable everywhere. Needs `ConfigModule.forRoot` with the section `telemetryConfig`. */
+/** Makes the process's `WideLogger` and `DeliverySampler` injectable everywhere. Needs `ConfigModule.forRoot` with the section `telemetryConfig`. */
 @Module({})
 export class TelemetryModule {
   /** @param service name of the app in each log line: `gateway`. */
@@ -12,6 +13,7 @@ export class TelemetryModule {
       module: TelemetryModule,
       global: true,
       providers: [
+        DeliverySampler,
         {
           provide: WideLogger,
           inject: [BelfryConfig],
@@ -21,7 +23,7 @@ export class TelemetryModule {
           },
         },
       ],
-      exports: [WideLogger],
+      exports: [DeliverySampler, WideLogger],
     };
   }
 }

@@ -20,4 +20,5 @@ export const campaignChunkPlannedV1 = defineTopic<CampaignChunkPlanned>({
   partitions: 12,
   retentionHours: 72,
   lane: 'bulk',
+  startsTrace: true,
 });
