@@ -1,6 +1,6 @@
 import { type DynamicModule, Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
 import { BelfryConfig } from '#config';
-import { WideLogger } from '#telemetry';
+import { ATTRIBUTE, observeMetric, WideLogger } from '#telemetry';
 import { Database } from './database.js';
 import { databaseConfig } from './database.config.js';
 import { assertMigrated } from './migrate.js';
@@ -13,6 +13,13 @@ import { openDatabase, type OpenDatabaseOptions } from './open-database.js';
  */
 @Module({})
 export class DatabaseModule implements OnApplicationShutdown {
+  private readonly stopObserving = observeMetric('databaseConnections', (result) => {
+    const { open, idle, waiting } = this.database.poolUsage;
+    result.observe(open - idle, { [ATTRIBUTE.state]: 'used' });
+    result.observe(idle, { [ATTRIBUTE.state]: 'idle' });
+    result.observe(waiting, { [ATTRIBUTE.state]: 'waiting' });
+  });
+
   constructor(@Inject(Database) private readonly database: Database) {}
 
   /** @param options `url` wins over DATABASE_URL: the embedded Postgres of the standalone app. */
@@ -32,6 +39,7 @@ export class DatabaseModule implements OnApplicationShutdown {
   }
 
   async onApplicationShutdown(): Promise<void> {
+    this.stopObserving();
     await this.database.close();
   }
 }

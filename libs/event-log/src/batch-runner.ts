@@ -1,16 +1,17 @@
-import { ROOT_CONTEXT } from '@opentelemetry/api';
 import type { TopicContract } from '#contracts';
 import {
+  addSpan,
   ATTRIBUTE,
+  type BatchSpanRequest,
   contextFromTraceparent,
-  countMetric,
-  recordMetric,
+  type HopOf,
+  runInContext,
   SpanKind,
-  type SpanRequest,
   type WideLogger,
-  withSpan,
+  withBatchSpan,
 } from '#telemetry';
 import { BatchLiveness } from './batch-liveness.js';
+import { BatchMeter } from './batch-meter.js';
 import type { ReceivedEvent } from './consume-batch.js';
 import type { DeadLetterSink } from './dead-letter-sink.js';
 import { isMeantFor } from './dead-letters/replay-headers.js';
@@ -32,8 +33,6 @@ export interface BatchRunnerOptions<Event> {
   readonly random?: () => number;
 }
 
-/** Links of one span; the default limit of OpenTelemetry's SDK. */
-const SPAN_LINKS_MAX = 128;
 /** Redeliveries of a batch whose handler got stuck before its records are tried one by one. */
 const STUCK_DELIVERIES_MAX = 2;
 /** Characters of an error's message that are kept in a dead letter. */
@@ -77,20 +76,23 @@ export class BatchRunner<Event> {
   private readonly random: () => number;
   /** By partition: where a handler got stuck, and how often. Forgotten when the batch gets through. */
   private readonly stuckAt = new Map<number, { readonly offset: bigint; readonly times: number }>();
-  private readonly labels: Readonly<Record<string, string>>;
+  /** Its figures. */
+  readonly meter: BatchMeter;
 
   constructor(private readonly options: BatchRunnerOptions<Event>) {
     this.random = options.random ?? Math.random;
-    this.labels = { [ATTRIBUTE.messagingDestination]: options.contract.topic, [ATTRIBUTE.messagingConsumerGroup]: options.group };
+    this.meter = new BatchMeter(options.contract.topic, options.group);
   }
 
   /** The port's handler: give it to `EventLog.subscribe`. */
   readonly handler = async (batch: RecordBatch, context: BatchContext): Promise<void> => {
     const liveness = new BatchLiveness(context, this.draining.signal);
+    this.meter.started(batch);
     try {
       await this.settle({ batch, context, liveness, unfinished: new Map() });
     } finally {
       liveness.stop();
+      this.meter.ended(batch.partition);
     }
   };
 
@@ -176,7 +178,7 @@ export class BatchRunner<Event> {
         case 'retry':
           attempts += 1;
           if (attempts >= attemptsMax) return { error, attempts };
-          countMetric('handlerRetries', 1, this.labels);
+          this.meter.retried();
           await this.waitBefore(work, 'event_log.batch.retried', backoffMs(attempts, RETRY_DELAY_MS_MAX, this.random), error);
           break;
         case 'dead-letter':
@@ -195,11 +197,10 @@ export class BatchRunner<Event> {
     const startedAtMs = performance.now();
     let outcome = 'ok';
     try {
-      countMetric('recordsConsumed', entries.length, this.labels);
       await work.liveness.watch((signal) =>
-        withSpan(`process ${this.options.contract.topic}`, this.spanOf(work.batch, entries), () =>
+        withBatchSpan(`process ${this.options.contract.topic}`, this.spanOf(work.batch, entries), (hopOf) =>
           this.options.handle(
-            entries.map((entry) => entry.received),
+            entries.map((entry) => inItsTrace(entry.received, hopOf)),
             { signal, heartbeat: () => work.context.heartbeat(), finished: (offset) => this.finish(work, offset) },
           ),
         ),
@@ -211,7 +212,7 @@ export class BatchRunner<Event> {
       work.liveness.throwIfInterrupted();
       return error ?? new Error('The handler rejected without a reason.');
     } finally {
-      recordMetric('processDuration', (performance.now() - startedAtMs) / 1_000, { ...this.labels, [ATTRIBUTE.outcome]: outcome });
+      this.meter.handled(entries.length, performance.now() - startedAtMs, outcome);
     }
   }
 
@@ -251,9 +252,12 @@ export class BatchRunner<Event> {
         await this.waitBefore(work, 'event_log.dead_letter.delayed', backoffMs(failures, PAUSE_DELAY_MS_MAX, this.random), error);
       }
     }
-    countMetric('deadLetters', 1, { ...this.labels, [ATTRIBUTE.reason]: reasonCode });
+    this.meter.setAside(reasonCode);
     const fields = { group, topic: contract.topic, partition, offset: String(offset), reason: reasonCode, attempts: failure.attempts };
-    log.error('event_log.record.dead_lettered', fields, failure.error);
+    runInContext(contextFromTraceparent(record.headers['traceparent']), () => {
+      addSpan(`set aside ${contract.topic}`, { attributes: { ...this.meter.attributes }, failure: reasonCode });
+      log.error('event_log.record.dead_lettered', fields, failure.error);
+    });
     this.finish(work, offset);
   }
 
@@ -262,15 +266,13 @@ export class BatchRunner<Event> {
     work.context.finished(offset);
   }
 
-  /** A batch of one record is part of that record's trace; a larger one is a trace of its own that links to its records' traces. */
-  private spanOf(batch: RecordBatch, entries: readonly Entry<Event>[]): SpanRequest {
-    const traceparents = [...new Set(entries.map((entry) => entry.received.headers['traceparent']))];
+  private spanOf(batch: RecordBatch, entries: readonly Entry<Event>[]): BatchSpanRequest {
     return {
       kind: SpanKind.CONSUMER,
-      parent: entries.length === 1 ? contextFromTraceparent(traceparents[0]) : ROOT_CONTEXT,
-      links: entries.length === 1 ? [] : traceparents.slice(0, SPAN_LINKS_MAX),
+      traceparents: () => entries.map((entry) => entry.received.headers['traceparent']),
+      startsTrace: this.options.contract.startsTrace,
       attributes: {
-        ...this.labels,
+        ...this.meter.attributes,
         [ATTRIBUTE.messagingOperationType]: 'process',
         [ATTRIBUTE.messagingOperationName]: 'process',
         [ATTRIBUTE.messagingPartition]: String(batch.partition),
@@ -297,6 +299,12 @@ export class BatchRunner<Event> {
     const fields = { group, topic: contract.topic, partition: work.batch.partition, offset: String(firstOffsetOf(work)) };
     log.error('event_log.handler.stuck', fields, error);
   }
+}
+
+/** The event as its consumer gets it: knowing below which span its own work belongs. */
+function inItsTrace<Event>(received: ReceivedEvent<Event>, hopOf: HopOf): ReceivedEvent<Event> {
+  const traceparent = hopOf(received.headers['traceparent']);
+  return traceparent === undefined ? received : { ...received, traceparent };
 }
 
 function firstOffsetOf<Event>(work: Work<Event>): bigint {

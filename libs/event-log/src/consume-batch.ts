@@ -31,6 +31,8 @@ export interface ReceivedEvent<Event> {
   readonly offset: bigint;
   readonly headers: Readonly<Record<string, string>>;
   readonly appendedAt: Date;
+  /** The span of this process below which the work for this record belongs; absent while nothing is traced. @see withRecordSpan */
+  readonly traceparent?: string;
 }
 
 /**

@@ -1,7 +1,7 @@
 import { type CustomTransportStrategy, type MessageHandler, Server } from '@nestjs/microservices';
 import { isObservable, lastValueFrom } from 'rxjs';
 import { TOPICS, type TopicContract } from '#contracts';
-import { ATTRIBUTE, observeMetric, type WideLogger } from '#telemetry';
+import { ATTRIBUTE, cachedFor, observeMetric, type WideLogger } from '#telemetry';
 import { BatchRunner } from './batch-runner.js';
 import { type ConsumeBatchExtras, EVENT_LOG_TRANSPORT } from './consume-batch.js';
 import { type Consumer, type ConsumerGroup, groupConsumers } from './consumer-groups.js';
@@ -12,6 +12,8 @@ import { backoffMs, PAUSE_DELAY_MS_MAX } from './retry-backoff.js';
 
 /** How long a starting process waits for the event log before it gives up. */
 export const START_MS_MAX = 60_000;
+/** How old a shown lag may be. */
+const LAG_CACHE_MS = 5_000;
 
 /** What the strategy works with. */
 export interface EventLogServerOptions {
@@ -56,7 +58,9 @@ export class EventLogServer extends Server<Record<string, never>, ServerStatus> 
   private readonly consumers: Consumer[] = [];
   private running: RunningGroup[] = [];
   private readonly closing = new AbortController();
-  private stopObserving: () => void = () => undefined;
+  private readonly stopObserving: (() => void)[] = [];
+  /** Several readers of metrics share one look at the log. */
+  private readonly readLags = cachedFor(LAG_CACHE_MS, () => this.lagsOfGroups());
 
   constructor(private readonly options: EventLogServerOptions) {
     super();
@@ -89,7 +93,7 @@ export class EventLogServer extends Server<Record<string, never>, ServerStatus> 
   /** Drains: no more batches, running handlers may finish within the drain time, what is finished is committed. */
   async close(): Promise<void> {
     this.closing.abort();
-    this.stopObserving();
+    for (const stop of this.stopObserving.splice(0)) stop();
     const running = this.running.splice(0);
     const closed = running.map((group) => group.subscription.close(this.options.drainMs));
     for (const runner of running.flatMap((group) => group.runners)) runner.drain();
@@ -121,7 +125,7 @@ export class EventLogServer extends Server<Record<string, never>, ServerStatus> 
     await this.ensureTopics(topicsOf(this.consumers, this.options.retentionHoursMax));
     for (const group of groups) this.running.push(await this.subscribe(group));
     await Promise.all(this.running.map((group) => group.subscription.ready()));
-    this.stopObserving = observeMetric('consumerLag', (result) => this.observeLag((records, labels) => result.observe(records, labels)));
+    this.observeLag();
     await this.options.onStarted?.();
     this._status$.next('running');
     this.options.log.info('event_log.consumers.started', { groups: groups.map((group) => group.group), kind: this.options.eventLog.kind });
@@ -161,18 +165,35 @@ export class EventLogServer extends Server<Record<string, never>, ServerStatus> 
     }
   }
 
-  private async observeLag(observe: (records: number, labels: Record<string, string>) => void): Promise<void> {
-    const durable = this.running.filter(({ consumers }) => !consumers.broadcast);
-    await Promise.all(
-      durable.map(async ({ consumers: { group, byTopic } }) => {
-        const lags = await this.options.eventLog.lag(group, [...byTopic.keys()]).catch(() => []);
-        const records = new Map<string, number>();
-        for (const lag of lags) records.set(lag.topic, (records.get(lag.topic) ?? 0) + Number(lag.records));
-        for (const [topic, sum] of records) {
-          observe(sum, { [ATTRIBUTE.messagingDestination]: topic, [ATTRIBUTE.messagingConsumerGroup]: group });
-        }
+  private observeLag(): void {
+    this.stopObserving.push(
+      observeMetric('consumerLag', async (result) => {
+        for (const { records, labels } of await this.readLags()) result.observe(records, labels);
+      }),
+      observeMetric('consumerLagAge', (result) => {
+        const meters = this.running
+          .filter(({ consumers }) => !consumers.broadcast)
+          .flatMap(({ runners }) => runners.map(({ meter }) => meter));
+        for (const meter of meters) result.observe(meter.oldestAgeSeconds(), { ...meter.attributes });
       }),
     );
+  }
+
+  /** A group whose lag cannot be read now is left out: the log itself is away, and its health says so. */
+  private async lagsOfGroups(): Promise<{ records: number; labels: Record<string, string> }[]> {
+    const durable = this.running.filter(({ consumers }) => !consumers.broadcast);
+    const lags = await Promise.all(
+      durable.map(async ({ consumers: { group, byTopic } }) => {
+        const partitions = await this.options.eventLog.lag(group, [...byTopic.keys()]).catch(() => []);
+        const records = new Map<string, number>();
+        for (const lag of partitions) records.set(lag.topic, (records.get(lag.topic) ?? 0) + Number(lag.records));
+        return [...records].map(([topic, sum]) => ({
+          records: sum,
+          labels: { [ATTRIBUTE.messagingDestination]: topic, [ATTRIBUTE.messagingConsumerGroup]: group },
+        }));
+      }),
+    );
+    return lags.flat();
   }
 }
 

@@ -5,6 +5,7 @@ import { Database, PARTITIONED_TABLES, PartitionMaintenance, PartitionManager } 
 import { WideLogger } from '#telemetry';
 import { DeadLetterSink } from './dead-letter-sink.js';
 import { DeadLetterStore } from './dead-letters/dead-letter.store.js';
+import { ShowDeadLetters } from './dead-letters/show-dead-letters.js';
 import { EventLog } from './event-log.js';
 import { eventLogConfig } from './event-log.config.js';
 import { EventLogServer } from './event-log-server.js';
@@ -36,6 +37,7 @@ export class EventLogModule implements BeforeApplicationShutdown {
       providers: [
         Outbox,
         DeadLetterStore,
+        ShowDeadLetters,
         { provide: DeadLetterSink, useExisting: DeadLetterStore },
         {
           provide: EventLog,

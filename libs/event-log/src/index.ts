@@ -14,3 +14,4 @@ export * from './outbox/outbox.js';
 export * from './outbox/outbox-relay.js';
 export type { OutboxLane, OutboxLaneStats } from './outbox/outbox.store.js';
 export * from './postgres/postgres-event-log.js';
+export * from './record-span.js';

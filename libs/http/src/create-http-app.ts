@@ -6,7 +6,7 @@ import { SwaggerModule } from '@nestjs/swagger';
 import type { FastifyInstance } from 'fastify';
 import { BelfryConfig, ConfigModule } from '#config';
 import { DatabaseUnavailableError } from '#database';
-import { flushTelemetry, NestLogger, TelemetryModule, WideLogger } from '#telemetry';
+import { countMetric, flushTelemetry, NestLogger, observeMetric, TelemetryModule, WideLogger } from '#telemetry';
 import { closeEventStreams, countEventStreams } from './event-stream.js';
 import { HealthRegistry } from './health.js';
 import { createHttpAdapter } from './http-adapter.js';
@@ -131,6 +131,9 @@ function serveDocs(app: NestFastifyApplication, options: HttpAppOptions): void {
 function registerShutdown(app: NestFastifyApplication, inFlight: RequestsInFlight): void {
   const shutdown = app.get(ShutdownService);
   const instance = instanceOf(app);
+  // From the start, so that the first one is seen as an increase.
+  countMetric('eventStreamsCut', 0);
+  const stopObserving = observeMetric('eventStreams', (result) => result.observe(countEventStreams(instance)));
   shutdown.register({ stage: 'readiness', name: 'readiness', run: (signal) => leaveLoadBalancer(app, signal) });
   shutdown.register({ stage: 'stop', name: 'listener', run: () => void instance.server.close() });
   shutdown.register({ stage: 'drain', name: 'requests', run: (signal) => inFlight.drained(() => countEventStreams(instance), signal) });
@@ -141,6 +144,7 @@ function registerShutdown(app: NestFastifyApplication, inFlight: RequestsInFligh
     stage: 'database',
     name: 'modules',
     run: () => {
+      stopObserving();
       instance.server.closeAllConnections();
       return app.close();
     },

@@ -1,5 +1,5 @@
 import type { OnApplicationBootstrap, OnModuleDestroy } from '@nestjs/common';
-import { observeMetric } from '#telemetry';
+import { ATTRIBUTE, observeMetric } from '#telemetry';
 import type { DatabaseLog } from '../database-log.js';
 import type { PartitionManager, PartitionReport } from './partition-manager.js';
 import type { PartitionedTable } from './partitioned-tables.js';
@@ -17,7 +17,7 @@ const PARTITIONS_AHEAD_ALARM = 2;
 export class PartitionMaintenance implements OnApplicationBootstrap, OnModuleDestroy {
   private readonly partitionsAhead = new Map<string, number>();
   private readonly stopObserving = observeMetric('partitionsAhead', (result) => {
-    for (const [parent, count] of this.partitionsAhead) result.observe(count, { table: parent });
+    for (const [parent, count] of this.partitionsAhead) result.observe(count, { [ATTRIBUTE.table]: parent });
   });
   private timer: NodeJS.Timeout | undefined;
   private running: Promise<void> = Promise.resolve();

@@ -135,6 +135,16 @@ export class DeadLetterStore extends DeadLetterSink {
     return rows.map(toSummary);
   }
 
+  /** How many wait, by topic and group. */
+  async countWaiting(): Promise<{ topic: string; group: string; waiting: number }[]> {
+    return this.database.query<{ topic: string; group: string; waiting: number }>({
+      name: 'dead_letter.count_waiting',
+      text: `
+        SELECT topic, group_name AS "group", count(*)::integer AS waiting FROM event_log.dead_letter
+        WHERE state = 'waiting' GROUP BY topic, group_name`,
+    });
+  }
+
   /** One page, newest first. */
   async list(scope: DeadLetterScope, filter: DeadLetterFilter, page: DeadLetterPage): Promise<DeadLetterSummary[]> {
     const { state, topic, group, reasonCode } = filter;

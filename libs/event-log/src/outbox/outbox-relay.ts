@@ -18,7 +18,7 @@
  * - A topic that cannot be appended to rests with growing pauses; its rows stay, other topics go on.
  */
 import type { Database, DatabaseLog } from '#database';
-import { ATTRIBUTE, SpanKind, observeMetric, withSpan } from '#telemetry';
+import { ATTRIBUTE, cachedFor, detached, observeMetric, SpanKind, withBatchSpan } from '#telemetry';
 import type { EventLog } from '../event-log.js';
 import type { Outbox } from './outbox.js';
 import { OUTBOX_CHANNEL, OUTBOX_LANES, OutboxStore, type OutboxLane, type OutboxLaneStats, type OutboxRow } from './outbox.store.js';
@@ -31,8 +31,8 @@ const CLAIM_MS_MAX = 10_000;
 const POLL_MS = 1_000;
 const FAULT_PAUSE_MS_MIN = 250;
 const FAULT_PAUSE_MS_MAX = 5_000;
-/** Links of one span; more would be dropped by the SDK. */
-const SPAN_LINKS_MAX = 128;
+/** How old shown figures may be: readers of metrics share one look at the table. */
+const STATS_CACHE_MS = 5_000;
 
 /** What a relay is made of. */
 export interface OutboxRelayParts {
@@ -78,16 +78,17 @@ export class OutboxRelay {
     this.state = 'running';
     const { database, outbox, pollMs = POLL_MS } = this.parts;
     const stopListening = await database.listen(OUTBOX_CHANNEL, (lane) => this.wakeAll(lane));
+    const stats = cachedFor(STATS_CACHE_MS, () => this.stats());
     const poll = setInterval(() => void this.poll(), pollMs);
     this.endings.push(
       stopListening,
       outbox.onRows((lane) => this.wakeAll(lane)),
       () => clearInterval(poll),
       observeMetric('outboxPending', async (result) => {
-        for (const { lane, depth } of await this.stats()) result.observe(depth, { [ATTRIBUTE.lane]: lane });
+        for (const { lane, depth } of await stats()) result.observe(depth, { [ATTRIBUTE.lane]: lane });
       }),
       observeMetric('outboxOldestAge', async (result) => {
-        for (const { lane, oldestAgeSeconds } of await this.stats()) result.observe(oldestAgeSeconds, { [ATTRIBUTE.lane]: lane });
+        for (const { lane, oldestAgeSeconds } of await stats()) result.observe(oldestAgeSeconds, { [ATTRIBUTE.lane]: lane });
       }),
     );
     this.wakeAll('');
@@ -126,7 +127,7 @@ export class OutboxRelay {
       loop.again = true;
       return;
     }
-    loop.work = this.work(loop).finally(() => {
+    loop.work = detached(() => this.work(loop)).finally(() => {
       loop.work = undefined;
       if (loop.again) this.wake(loop);
     });
@@ -184,9 +185,10 @@ export class OutboxRelay {
   private async appendTopic(loop: LaneLoop, topic: string, rows: readonly OutboxRow[]): Promise<readonly OutboxRow[]> {
     const startedAtMs = performance.now();
     const attributes = { [ATTRIBUTE.messagingDestination]: topic, [ATTRIBUTE.messagingBatchMessageCount]: rows.length };
-    const links = [...new Set(rows.map((row) => row.headers?.['traceparent']))].slice(0, SPAN_LINKS_MAX);
+    const traceparents = () => rows.map((row) => row.headers?.['traceparent']);
     try {
-      await withSpan(`send ${topic}`, { kind: SpanKind.PRODUCER, attributes, links }, () => this.parts.eventLog.append(topic, rows));
+      const request = { kind: SpanKind.PRODUCER, attributes, traceparents };
+      await withBatchSpan(`send ${topic}`, request, () => this.parts.eventLog.append(topic, rows));
       loop.rests.end(topic);
       return rows;
     } catch (error) {
