@@ -88,6 +88,7 @@ CREATE TABLE campaigns.chunk (
   emissions integer DEFAULT 1 NOT NULL,
   emitted_at timestamp with time zone NOT NULL,
   fanned_out_at timestamp with time zone,
+  traceparent text,
   CONSTRAINT chunk_pkey PRIMARY KEY (environment_id, run_id, chunk_no),
   CONSTRAINT chunk_state_check CHECK ((state = ANY (ARRAY['planned'::text, 'fanned_out'::text])))
 );
@@ -150,6 +151,7 @@ CREATE TABLE campaigns.single_message (
   channels text[] NOT NULL,
   expires_at timestamp with time zone NOT NULL,
   created_at timestamp with time zone DEFAULT now() NOT NULL,
+  traceparent text,
   CONSTRAINT single_message_pkey PRIMARY KEY (environment_id, message_key)
 );
 
@@ -550,6 +552,26 @@ CREATE VIEW engagement.run_count AS
     subscribers
    FROM engagement.message_count;
 
+CREATE VIEW campaigns.message_trace AS
+ SELECT single_message.environment_id,
+    single_message.message_key,
+    NULL::uuid AS run_id,
+    NULL::uuid AS lower_id,
+    NULL::uuid AS upper_id,
+    single_message.traceparent
+   FROM campaigns.single_message
+  WHERE (single_message.traceparent IS NOT NULL)
+UNION ALL
+ SELECT run.environment_id,
+    run.message_key,
+    run.id AS run_id,
+    chunk.lower_id,
+    chunk.upper_id,
+    chunk.traceparent
+   FROM (campaigns.run
+     JOIN campaigns.chunk ON (((chunk.environment_id = run.environment_id) AND (chunk.run_id = run.id))))
+  WHERE (chunk.traceparent IS NOT NULL);
+
 CREATE VIEW inbox.message_delivery AS
  SELECT environment_id,
     message_key,
@@ -599,6 +621,8 @@ CREATE INDEX run_by_campaign ON campaigns.run USING btree (environment_id, campa
 CREATE UNIQUE INDEX run_by_message ON campaigns.run USING btree (environment_id, message_key);
 
 CREATE INDEX run_open ON campaigns.run USING btree (id) WHERE (state = ANY (ARRAY['triggered'::text, 'running'::text, 'cancelling'::text]));
+
+CREATE INDEX run_paused ON campaigns.run USING btree (id) WHERE (state = 'paused'::text);
 
 CREATE INDEX dead_letter_by_environment ON event_log.dead_letter USING btree (environment_id, id) WHERE (environment_id IS NOT NULL);
 

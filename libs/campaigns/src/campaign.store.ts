@@ -22,6 +22,7 @@ export interface SingleMessage {
   readonly contentId: string;
   readonly channels: readonly Channel[];
   readonly expiresAt: Date;
+  readonly traceparent: string | undefined;
   readonly createdAt: Date;
 }
 
@@ -75,18 +76,19 @@ export class CampaignStore {
    * @returns the recipient, or `undefined` (and nothing stored) when this environment has no such subscriber
    */
   async insertSingleMessage(environmentId: string, message: SingleMessage, tx: Sql = this.database): Promise<MessageRecipient | undefined> {
-    const { messageKey, externalId, contentId, channels, expiresAt, createdAt } = message;
+    const { messageKey, externalId, contentId, channels, expiresAt, traceparent, createdAt } = message;
     const [recipient] = await tx.query<MessageRecipient>({
       name: 'campaigns.insert-single-message',
       text: `WITH recipient AS (
           SELECT id, external_id, attributes, locale, time_zone
           FROM subscribers.audience WHERE environment_id = $1 AND external_id = $2
         ), stored AS (
-          INSERT INTO campaigns.single_message (environment_id, message_key, subscriber_id, content_id, channels, expires_at, created_at)
-          SELECT $1, $3, recipient.id, $4, $5, $6, $7 FROM recipient
+          INSERT INTO campaigns.single_message (environment_id, message_key, subscriber_id, content_id, channels, expires_at, created_at,
+            traceparent)
+          SELECT $1, $3, recipient.id, $4, $5, $6, $7, $8 FROM recipient
         )
         SELECT id AS "subscriberId", external_id AS "externalId", attributes, locale, time_zone AS "timeZone" FROM recipient`,
-      values: [environmentId, externalId, messageKey, contentId, channels, expiresAt, createdAt],
+      values: [environmentId, externalId, messageKey, contentId, channels, expiresAt, createdAt, traceparent ?? null],
     });
     return recipient;
   }

@@ -30,9 +30,11 @@ import { ReconcileStore } from './reconcile.store.js';
 import { ReconcileRuns } from './reconcile-runs/reconcile-runs.js';
 import { Reconciler } from './reconcile-runs/reconciler.js';
 import { ResolveAudience } from './resolve-audience.js';
+import { RunFiguresStore } from './run-figures.store.js';
 import { RunStore } from './run.store.js';
 import { SendMessageController } from './send-message/send-message.controller.js';
 import { SendMessage } from './send-message/send-message.js';
+import { ShowRunFigures } from './show-figures/show-run-figures.js';
 import { StatisticsStore } from './statistics.store.js';
 import { RunProgressHub } from './stream-run/run-progress-hub.js';
 import { StreamRunController } from './stream-run/stream-run.controller.js';
@@ -82,9 +84,9 @@ const RUN_PROVIDERS = [{ provide: Clock, useClass: SystemClock }, RunStore, Chun
 })
 export class CampaignsApiModule {}
 
-/** The segmenter's part: planning, fan-out, counting and the reconciler. */
+/** The segmenter's part: planning, fan-out, counting, the reconciler and the figures of open runs. */
 @Module({
   controllers: [PlanRunConsumer, FanOutChunkConsumer, TallyDeliveryConsumer],
-  providers: [...RUN_PROVIDERS, PlanRun, FanOutChunk, TallyDelivery, DeliveryReportStore, ReconcileStore, ReconcileRuns, Reconciler],
+  providers: [...RUN_PROVIDERS, PlanRun, FanOutChunk, TallyDelivery, DeliveryReportStore, ReconcileStore, ReconcileRuns, Reconciler, RunFiguresStore, ShowRunFigures],
 })
 export class CampaignsSegmenterModule {}

@@ -125,11 +125,11 @@ export class ChunkStore {
   async fanOut(
     environmentId: string,
     chunk: ChunkKey,
-    decision: { range: LockedChunk; outcome: FanOutOutcome; at: Date },
+    decision: { range: LockedChunk; outcome: FanOutOutcome; traceparent: string | undefined; at: Date },
     tx: Transaction,
   ): Promise<FanOut> {
-    const { range, outcome, at } = decision;
-    const { sql, values } = compileAudience(range, 10);
+    const { range, outcome, traceparent, at } = decision;
+    const { sql, values } = compileAudience(range, 11);
     const rows = await tx.query<{ channel: Channel; recipientIds: string[]; pending: number; cutAfterId: string | null }>({
       text: fanOutText(sql),
       values: [
@@ -142,6 +142,7 @@ export class ChunkStore {
         chunk.chunkNo,
         outcome,
         at,
+        traceparent ?? null,
         ...values,
       ],
     });
@@ -200,7 +201,7 @@ function compileAudience({ rule, triggeredAt }: AudienceRule, firstParameter: nu
 }
 
 /**
- * $1 environment, $2 < id <= $3, $4 people at most, $5 channels, $6 run, $7 chunk, $8 outcome, $9 now, then the rule's values.
+ * $1 environment, $2 < id <= $3, $4 people at most, $5 channels, $6 run, $7 chunk, $8 outcome, $9 now, $10 traceparent, then the rule's values.
  * Reads the index range once; one person more than allowed tells that the chunk must be cut. Devices are bound by the chunk's range, so
  * that no plan reads those of everybody.
  */
@@ -241,7 +242,7 @@ function fanOutText(predicate: string): string {
       FROM batch LEFT JOIN skip USING (channel)
       RETURNING channel, recipient_ids, pending
     ), marked AS (
-      UPDATE campaigns.chunk SET state = 'fanned_out', fanned_out_at = $9, upper_id = coalesce((SELECT id FROM cut_after), upper_id)
+      UPDATE campaigns.chunk SET state = 'fanned_out', fanned_out_at = $9, traceparent = $10::text, upper_id = coalesce((SELECT id FROM cut_after), upper_id)
       WHERE environment_id = $1 AND run_id = $6 AND chunk_no = $7
     )
     SELECT channel, CASE WHEN pending > 0 THEN recipient_ids ELSE '{}' END AS "recipientIds", pending,

@@ -77,7 +77,7 @@ describe('the plans over 100,000 subscribers', () => {
         messageKey: newUuid(),
         expiresAt: new Date(),
       };
-      const decision = { range, outcome: 'requested' as const, at: new Date() };
+      const decision = { range, outcome: 'requested' as const, traceparent: undefined, at: new Date() };
       const { batches } = await store.fanOut(
         pipeline.environmentId,
         { runId: newUuid(), chunkNo: 0 },

@@ -12,6 +12,8 @@ export interface StallBounds {
 /** A run that stands still and is locked. */
 export interface StalledRun extends RunKey {
   readonly isPlanned: boolean;
+  /** Where the run comes from. */
+  readonly traceparent: string | null;
   /** How often its most repeated record was handed on already. */
   readonly emissions: number;
 }
@@ -41,7 +43,7 @@ export class ReconcileStore {
   async lockStalled(bounds: StallBounds, query: { now: Date; limit: number }, tx: Transaction): Promise<StalledRun[]> {
     return tx.query<StalledRun>({
       text: `-- every environment: the reconciler serves them all
-        SELECT run.environment_id AS "environmentId", run.id AS "runId", run.planned_at IS NOT NULL AS "isPlanned",
+        SELECT run.environment_id AS "environmentId", run.id AS "runId", run.planned_at IS NOT NULL AS "isPlanned", run.traceparent,
           CASE WHEN run.planned_at IS NULL THEN run.emissions ELSE (SELECT max(chunk.emissions) FROM ${OVERDUE_CHUNK}) END AS emissions
         FROM campaigns.run
         WHERE (run.state = 'triggered' AND ${isOverdue('run')})

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { campaignChunkPlannedV1, Clock, type CampaignChunkPlanned } from '#contracts';
 import { Database, type Transaction } from '#database';
 import { Outbox } from '#event-log';
+import { currentTraceparent } from '#telemetry';
 import { CHANNEL_TOPICS } from '../channels.js';
 import { ChunkStore, type ChunkKey, type FanOutOutcome, type LockedChunk, type OpenBatch } from '../chunk.store.js';
 import { CloseRuns } from '../close-runs.js';
@@ -48,7 +49,7 @@ export class FanOutChunk {
     const { batches, cutAfterId } = await this.chunks.fanOut(
       event.environment_id,
       key,
-      { range: chunk, outcome: decideOutcome(chunk, at), at },
+      { range: chunk, outcome: decideOutcome(chunk, at), traceparent: currentTraceparent(), at },
       tx,
     );
     if (cutAfterId !== null) {

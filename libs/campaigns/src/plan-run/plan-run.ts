@@ -2,7 +2,6 @@ import { Injectable } from '@nestjs/common';
 import { campaignChunkPlannedV1, CHUNK_COUNT_MAX, Clock } from '#contracts';
 import { Database, errorCodeOf, type Transaction } from '#database';
 import { Outbox } from '#event-log';
-import { ATTRIBUTE, withSpan } from '#telemetry';
 import { ChunkStore, type ChunkBound } from '../chunk.store.js';
 import { emptyCounts } from '../run-counts.js';
 import type { Run, RunKey } from '../run.js';
@@ -36,14 +35,11 @@ export class PlanRun {
   async plan(key: RunKey): Promise<PlanOutcome> {
     const run = await this.runs.find(key.environmentId, key.runId);
     if (run?.state !== 'triggered') return { outcome: 'dropped' };
-    const attributes = { [ATTRIBUTE.runId]: run.id, [ATTRIBUTE.environmentId]: run.environmentId, [ATTRIBUTE.campaignId]: run.campaignId };
-    return withSpan('campaign.run.plan', { attributes, links: [run.traceparent ?? undefined] }, async () => {
-      const bounds = await this.findBounds(run);
-      return this.database.transaction(async (tx) => {
-        const locked = await this.runs.lock(key.environmentId, key.runId, tx);
-        if (locked?.state !== 'triggered') return { outcome: 'dropped' };
-        return typeof bounds === 'string' ? this.fail(locked, bounds, tx) : this.write(locked, bounds, tx);
-      });
+    const bounds = await this.findBounds(run);
+    return this.database.transaction(async (tx) => {
+      const locked = await this.runs.lock(key.environmentId, key.runId, tx);
+      if (locked?.state !== 'triggered') return { outcome: 'dropped' };
+      return typeof bounds === 'string' ? this.fail(locked, bounds, tx) : this.write(locked, bounds, tx);
     });
   }
 

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Clock } from '#contracts';
-import { Database } from '#database';
+import { Database, type Transaction } from '#database';
+import { ATTRIBUTE, withSpan } from '#telemetry';
 import { CloseRuns } from '../close-runs.js';
 import { EmitRun } from '../emit-run.js';
 import { ReconcileStore, type StalledRun } from '../reconcile.store.js';
@@ -51,11 +52,17 @@ export class ReconcileRuns {
     return this.database.transaction(async (tx) => {
       if (!(await this.store.tryLead(tx))) return undefined;
       const stalled = await this.store.lockStalled(bounds, { now: this.clock.now(), limit: RUNS_PER_PASS_MAX }, tx);
-      for (const run of stalled) {
-        if (run.isPlanned) await this.emitRun.emitOpenChunks(run, tx);
-        else await this.emitRun.emitForPlanning(run, tx);
-      }
+      for (const run of stalled) await this.restart(run, tx);
       return stalled;
+    });
+  }
+
+  /** A trace of its own: the one of the trigger may be over for days. */
+  private async restart(run: StalledRun, tx: Transaction): Promise<void> {
+    const attributes = { [ATTRIBUTE.environmentId]: run.environmentId, [ATTRIBUTE.runId]: run.runId };
+    await withSpan('campaign.run.restart', { attributes, startsTrace: true, links: [run.traceparent ?? undefined] }, async () => {
+      if (run.isPlanned) await this.emitRun.emitOpenChunks(run, tx);
+      else await this.emitRun.emitForPlanning(run, tx);
     });
   }
 }

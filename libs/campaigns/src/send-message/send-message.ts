@@ -5,6 +5,7 @@ import { contentSchema, ContentStore, pickContent, renderContent } from '#conten
 import { Database, type Transaction } from '#database';
 import { Outbox } from '#event-log';
 import { hashRequest, Idempotency } from '#http';
+import { currentTraceparent } from '#telemetry';
 import { externalIdSchema, SubscriberNotFoundError } from '#subscribers';
 import { CampaignStore } from '../campaign.store.js';
 import { CHANNEL_TOPICS, channelsSchema } from '../channels.js';
@@ -58,7 +59,15 @@ export class SendMessage {
     const expiresAt = expiresAfter(createdAt, input.ttl_seconds);
     const fields = pickContent(input);
     const contentId = await this.contents.insert(environmentId, fields, tx);
-    const message = { messageKey, externalId: input.subscriber_id, contentId, channels: input.channels, expiresAt, createdAt };
+    const message = {
+      messageKey,
+      externalId: input.subscriber_id,
+      contentId,
+      channels: input.channels,
+      expiresAt,
+      traceparent: currentTraceparent(),
+      createdAt,
+    };
     const recipient = await this.campaigns.insertSingleMessage(environmentId, message, tx);
     if (recipient === undefined) throw new SubscriberNotFoundError();
     renderContent({ id: contentId, fields, personalised: true }, recipient);
