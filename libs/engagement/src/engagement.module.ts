@@ -13,6 +13,7 @@ import { RecordEngagementController } from './record-engagement/record-engagemen
 import { RecordEngagement } from './record-engagement/record-engagement.js';
 import { TallyEngagementConsumer } from './tally-engagement/tally-engagement.consumer.js';
 import { TallyEngagement } from './tally-engagement/tally-engagement.js';
+import { TraceEngagement } from './tally-engagement/trace-engagement.js';
 
 const SYSTEM_CLOCK = { provide: Clock, useClass: SystemClock };
 
@@ -27,6 +28,6 @@ export class EngagementApiModule {}
 /** The part of the delivery apps: writes and counts engagement and keeps its partitions. */
 @Module({
   controllers: [TallyEngagementConsumer],
-  providers: [SYSTEM_CLOCK, EngagementAge, EngagementStore, TallyEngagement, KEEP_PARTITIONS],
+  providers: [SYSTEM_CLOCK, EngagementAge, EngagementStore, TallyEngagement, TraceEngagement, KEEP_PARTITIONS],
 })
 export class EngagementTallyModule {}

@@ -1,6 +1,22 @@
 import { Injectable } from '@nestjs/common';
-import type { EngagementRecorded } from '#contracts';
+import type { EngagementChannel, EngagementKind, EngagementRecorded } from '#contracts';
 import { Database, type Sql } from '#database';
+
+/** How much of one kind was new. */
+export interface RecordedKind {
+  readonly channel: EngagementChannel;
+  readonly kind: EngagementKind;
+  readonly recorded: number;
+}
+
+/** Engagement whose trace is looked for. */
+export interface TraceQuestion {
+  readonly environmentId: string;
+  readonly messageKey: string;
+  readonly subscriberId: string;
+  /** True: also when it is a campaign's message. Single messages are always looked for. */
+  readonly ofCampaign: boolean;
+}
 
 /** All SQL of engagement. */
 @Injectable()
@@ -14,10 +30,10 @@ export class EngagementStore {
    * Every caller locks in one order (all receipts by their key, then all counts by theirs), so nobody waits in a circle. The counts
    * come last, because the callers of one run meet there: they are held only until the statement commits.
    *
-   * @returns how many were new
+   * @returns how many were new, by channel and kind
    */
-  async record(events: readonly EngagementRecorded[], tx: Sql = this.database): Promise<number> {
-    const [row] = await tx.query<{ recorded: number }>({
+  async record(events: readonly EngagementRecorded[], tx: Sql = this.database): Promise<RecordedKind[]> {
+    return tx.query<RecordedKind>({
       name: 'engagement.record',
       text: RECORD,
       values: [
@@ -29,7 +45,22 @@ export class EngagementStore {
         events.map((event) => event.occurred_at),
       ],
     });
-    return row?.recorded ?? 0;
+  }
+
+  /** The traces in which messages were sent, as traceparent texts in the order of the questions; `undefined` where there is none. */
+  async findTraces(questions: readonly TraceQuestion[], tx: Sql = this.database): Promise<(string | undefined)[]> {
+    const rows = await tx.query<{ position: number; traceparent: string }>({
+      name: 'engagement.find-traces',
+      text: FIND_TRACES,
+      values: [
+        questions.map(({ environmentId }) => environmentId),
+        questions.map(({ messageKey }) => messageKey),
+        questions.map(({ subscriberId }) => subscriberId),
+        questions.map(({ ofCampaign }) => ofCampaign),
+      ],
+    });
+    const found = new Map(rows.map(({ position, traceparent }) => [position, traceparent]));
+    return questions.map((_, index) => found.get(index + 1));
   }
 }
 
@@ -50,4 +81,17 @@ const RECORD = `
     ORDER BY environment_id, message_key, channel, kind
     ON CONFLICT (environment_id, message_key, channel, kind) DO UPDATE SET subscribers = known.subscribers + excluded.subscribers
   )
-  SELECT count(*)::integer AS recorded FROM recorded`;
+  SELECT channel, kind, count(*)::integer AS recorded FROM recorded GROUP BY channel, kind`;
+
+/** The view is published by campaigns; a single message has no bounds. */
+const FIND_TRACES = `
+  SELECT question.position::integer AS position, trace.traceparent
+  FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::boolean[]) WITH ORDINALITY
+    AS question (environment_id, message_key, subscriber_id, of_campaign, position)
+  CROSS JOIN LATERAL (
+    SELECT traceparent FROM campaigns.message_trace
+    WHERE message_trace.environment_id = question.environment_id AND message_trace.message_key = question.message_key
+      AND (message_trace.run_id IS NULL OR (question.of_campaign AND question.subscriber_id <= message_trace.upper_id
+        AND (message_trace.lower_id IS NULL OR question.subscriber_id > message_trace.lower_id)))
+    LIMIT 1
+  ) AS trace`;

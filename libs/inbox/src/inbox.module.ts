@@ -8,6 +8,7 @@ import { ChangeMessage } from './change-message/change-message.js';
 import { CountUnreadController } from './count-unread/count-unread.controller.js';
 import { DeliverInboxConsumer } from './deliver/deliver-inbox.consumer.js';
 import { DeliverInbox } from './deliver/deliver-inbox.js';
+import { TraceDeliveries } from './deliver/trace-deliveries.js';
 import { InboxStore } from './inbox.store.js';
 import { ListMessagesController } from './list-messages/list-messages.controller.js';
 import { ListMessages } from './list-messages/list-messages.js';
@@ -45,6 +46,6 @@ export class InboxApiModule {}
 @Module({
   imports: [ContentModule, SubscribersModule],
   controllers: [DeliverInboxConsumer],
-  providers: [SYSTEM_CLOCK, InboxStore, DeliverInbox, KEEP_PARTITIONS],
+  providers: [SYSTEM_CLOCK, InboxStore, DeliverInbox, TraceDeliveries, KEEP_PARTITIONS],
 })
 export class InboxDeliveryModule {}

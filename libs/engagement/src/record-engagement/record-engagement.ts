@@ -11,6 +11,7 @@ import {
 import { Database } from '#database';
 import { Outbox } from '#event-log';
 import { type Receipt, ReceiptTokens } from '#identity';
+import { ATTRIBUTE, countMetric } from '#telemetry';
 import { EngagementAge } from '../engagement-age.js';
 
 /** "With the message of this receipt I did that", as it came in. */
@@ -52,7 +53,9 @@ export class RecordEngagement {
     const verdicts = claims.map((claim) => this.judge(claim));
     const events = verdicts.filter((verdict) => typeof verdict !== 'string');
     if (events.length > 0) await this.database.transaction((tx) => this.outbox.append(engagementRecordedV1, events, tx));
-    return verdicts.map((verdict) => (typeof verdict === 'string' ? verdict : undefined));
+    const refusals = verdicts.map((verdict) => (typeof verdict === 'string' ? verdict : undefined));
+    for (const refusal of refusals) if (refusal !== undefined) countMetric('engagementRefused', 1, { [ATTRIBUTE.reason]: refusal });
+    return refusals;
   }
 
   private judge({ receipt: token, kind, occurredAt }: EngagementClaim): EngagementRecorded | EngagementRefusal {

@@ -2,8 +2,9 @@ import { Controller } from '@nestjs/common';
 import { Payload } from '@nestjs/microservices';
 import { engagementRecordedV1, type EngagementRecorded } from '#contracts';
 import { ConsumeBatch, type ReceivedEvent } from '#event-log';
-import { WideLogger } from '#telemetry';
+import { ATTRIBUTE, countMetric, WideLogger } from '#telemetry';
 import { TallyEngagement } from './tally-engagement.js';
+import { TraceEngagement } from './trace-engagement.js';
 
 /** Partitions handled at once: the counts of one run are raised by one statement at a time anyway. */
 const TALLY_CONCURRENCY = 2;
@@ -15,6 +16,7 @@ const TALLY_BATCH_RECORDS_MAX = 1_000;
 export class TallyEngagementConsumer {
   constructor(
     private readonly tallyEngagement: TallyEngagement,
+    private readonly traceEngagement: TraceEngagement,
     private readonly log: WideLogger,
   ) {}
 
@@ -25,7 +27,11 @@ export class TallyEngagementConsumer {
   })
   async handle(@Payload() events: readonly ReceivedEvent<EngagementRecorded>[]): Promise<void> {
     const startedMs = performance.now();
-    const tally = await this.tallyEngagement.tally(events.map(({ event }) => event));
+    const { kinds, ...tally } = await this.tallyEngagement.tally(events.map(({ event }) => event));
+    for (const { channel, kind, recorded } of kinds) {
+      countMetric('engagement', recorded, { [ATTRIBUTE.channel]: channel, [ATTRIBUTE.kind]: kind });
+    }
+    await this.traceEngagement.show(events);
     this.log.info('engagement.batch.tallied', { ...tally, duration_ms: Math.round(performance.now() - startedMs) });
   }
 }

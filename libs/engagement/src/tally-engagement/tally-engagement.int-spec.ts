@@ -50,8 +50,8 @@ describe('TallyEngagement', () => {
     const shown = event();
     const clicked = event({ ...shown, kind: 'clicked' });
     const inInbox = event({ ...shown, channel: 'inbox' });
-    expect(await story.tally([shown, shown, clicked])).toEqual({ recorded: 2, repeated: 1, outdated: 0 });
-    expect(await story.tally([clicked, inInbox, shown])).toEqual({ recorded: 1, repeated: 2, outdated: 0 });
+    expect(await story.tally([shown, shown, clicked])).toMatchObject({ recorded: 2, repeated: 1, outdated: 0 });
+    expect(await story.tally([clicked, inInbox, shown])).toMatchObject({ recorded: 1, repeated: 2, outdated: 0 });
     expect(await fixture.readCounts()).toEqual([
       { message_key: shown.message_key, channel: 'inbox', kind: 'shown', subscribers: 1 },
       { message_key: shown.message_key, channel: 'push', kind: 'clicked', subscribers: 1 },
@@ -101,8 +101,8 @@ describe('TallyEngagement', () => {
 
   it('leaves messages out that are older than engagement is kept, and counts the rest', async () => {
     const outdated = event({ message_key: newUuid(Date.now() - 181 * DAY_MS) });
-    expect(await story.tally([outdated, event()])).toEqual({ recorded: 1, repeated: 0, outdated: 1 });
-    expect(await story.tally([outdated])).toEqual({ recorded: 0, repeated: 0, outdated: 1 });
+    expect(await story.tally([outdated, event()])).toMatchObject({ recorded: 1, repeated: 0, outdated: 1 });
+    expect(await story.tally([outdated])).toMatchObject({ recorded: 0, repeated: 0, outdated: 1 });
   });
 
   it('has the kinds of the contract in the constraint of the table', async () => {

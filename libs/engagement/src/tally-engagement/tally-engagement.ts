@@ -1,12 +1,14 @@
 import { Injectable } from '@nestjs/common';
 import type { EngagementRecorded } from '#contracts';
 import { EngagementAge } from '../engagement-age.js';
-import { EngagementStore } from '../engagement.store.js';
+import { EngagementStore, type RecordedKind } from '../engagement.store.js';
 
 /** What became of a batch. */
 export interface EngagementTally {
   /** New ones: written and counted. */
   readonly recorded: number;
+  /** The same by channel and kind. */
+  readonly kinds: readonly RecordedKind[];
   /** Those that were known already. */
   readonly repeated: number;
   /** Those with messages that are older than engagement is kept. */
@@ -23,7 +25,8 @@ export class TallyEngagement {
 
   async tally(events: readonly EngagementRecorded[]): Promise<EngagementTally> {
     const current = events.filter((event) => !this.age.isOver(event.message_key));
-    const recorded = current.length === 0 ? 0 : await this.store.record(current);
-    return { recorded, repeated: current.length - recorded, outdated: events.length - current.length };
+    const kinds = current.length === 0 ? [] : await this.store.record(current);
+    const recorded = kinds.reduce((sum, kind) => sum + kind.recorded, 0);
+    return { recorded, kinds, repeated: current.length - recorded, outdated: events.length - current.length };
   }
 }

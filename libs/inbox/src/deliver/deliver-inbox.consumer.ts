@@ -1,9 +1,10 @@
 import { Controller } from '@nestjs/common';
 import { Ctx, Payload } from '@nestjs/microservices';
 import { inboxDeliveryRequestedUrgentV1, inboxDeliveryRequestedV1, type DeliveryRequested } from '#contracts';
-import { ConsumeBatch, type BatchContext, type ReceivedEvent } from '#event-log';
-import { ATTRIBUTE, contextFromTraceparent, countMetric, recordMetric, type SpanRequest, WideLogger, withSpan } from '#telemetry';
+import { ConsumeBatch, type BatchContext, type ReceivedEvent, withRecordSpan } from '#event-log';
+import { ATTRIBUTE, countMetric, recordMetric, WideLogger } from '#telemetry';
 import { DeliverInbox, type DeliveryOutcome } from './deliver-inbox.js';
+import { TraceDeliveries } from './trace-deliveries.js';
 
 /** Partitions of campaigns handled at once: two connections fill two cores, more gain nothing. */
 const BULK_CONCURRENCY = 2;
@@ -18,6 +19,7 @@ const URGENT_BATCH_RECORDS_MAX = 50;
 export class DeliverInboxConsumer {
   constructor(
     private readonly deliverInbox: DeliverInbox,
+    private readonly traceDeliveries: TraceDeliveries,
     private readonly log: WideLogger,
   ) {}
 
@@ -42,14 +44,14 @@ export class DeliverInboxConsumer {
   private async deliverEach(events: readonly ReceivedEvent<DeliveryRequested>[], context: BatchContext): Promise<void> {
     for (const received of events) {
       await context.heartbeat();
-      await withSpan('deliver inbox batch', spanOf(received, events.length), () => this.deliverOne(received, context));
+      await withRecordSpan('deliver inbox batch', received, attributesOf(received.event), () => this.deliverOne(received, context));
       context.finished(received.offset);
     }
   }
 
   private async deliverOne({ event, appendedAt }: ReceivedEvent<DeliveryRequested>, context: BatchContext): Promise<void> {
     const startedMs = performance.now();
-    const outcome = await this.deliverInbox.deliver(event, context);
+    const outcome = await this.deliverInbox.deliver(event, context, (deliveries) => this.traceDeliveries.show(event, deliveries));
     countOutcome(outcome);
     if (outcome.decision !== 'drop') recordMetric('deliveryDuration', (Date.now() - appendedAt.getTime()) / 1_000, INBOX);
     this.log.info('inbox.batch.delivered', {
@@ -66,14 +68,13 @@ export class DeliverInboxConsumer {
 
 const INBOX = { [ATTRIBUTE.channel]: 'inbox' };
 
-/** Each chunk is a trace of its own: records that share a hand-over do not share a trace. */
-function spanOf({ event, headers }: ReceivedEvent<DeliveryRequested>, batchRecords: number): SpanRequest {
-  const attributes = {
+function attributesOf({ environment_id, chunk, recipient_ids }: DeliveryRequested) {
+  return {
     ...INBOX,
-    [ATTRIBUTE.environmentId]: event.environment_id,
-    ...(event.chunk === undefined ? {} : { [ATTRIBUTE.runId]: event.chunk.run_id, [ATTRIBUTE.chunkNo]: event.chunk.chunk_no }),
+    [ATTRIBUTE.environmentId]: environment_id,
+    [ATTRIBUTE.recipients]: recipient_ids.length,
+    ...(chunk === undefined ? {} : { [ATTRIBUTE.runId]: chunk.run_id, [ATTRIBUTE.chunkNo]: chunk.chunk_no }),
   };
-  return batchRecords === 1 ? { attributes } : { attributes, parent: contextFromTraceparent(headers['traceparent']) };
 }
 
 function countOutcome({ inserted, failed, expired, cancelled }: DeliveryOutcome): void {

@@ -9,6 +9,7 @@ import { InboxStore } from '../inbox.store.js';
 import type { WorkProgress } from '../work-progress.js';
 import { decideBatch, type BatchDecision } from './decide-batch.js';
 import { renderRecipients, type PreparedRecipients } from './render-recipients.js';
+import type { TracedDeliveries } from './trace-deliveries.js';
 
 /** What became of one request, for the log. The counts are absolute: a repeat of the request gives the same ones, but for `inserted`. */
 export interface DeliveryOutcome {
@@ -39,8 +40,15 @@ export class DeliverInbox {
     private readonly clock: Clock,
   ) {}
 
-  /** @throws InboxMessageUndeliverableError when a single message cannot be delivered. */
-  async deliver(request: DeliveryRequested, progress: WorkProgress): Promise<DeliveryOutcome> {
+  /**
+   * @param onCommitted told once whose messages were written and whose could not be
+   * @throws InboxMessageUndeliverableError when a single message cannot be delivered.
+   */
+  async deliver(
+    request: DeliveryRequested,
+    progress: WorkProgress,
+    onCommitted: (deliveries: TracedDeliveries) => void = () => undefined,
+  ): Promise<DeliveryOutcome> {
     return this.database.transaction(async (tx) => {
       const decision = await this.decide(request, tx);
       if (decision === 'drop') return DROPPED;
@@ -50,6 +58,7 @@ export class DeliverInbox {
       const delivered = await this.countDelivered(request, { recipientIds, inserted }, tx);
       const { outcome, failedRecipients } = settle(decision, { recipientIds, inserted, delivered, failures: prepared.failures });
       await this.report(request, { outcome, failedRecipients, inserted }, tx);
+      tx.afterCommit(() => onCommitted({ inserted, failures: prepared.failures }));
       return outcome;
     });
   }

@@ -1,8 +1,8 @@
 import { Controller } from '@nestjs/common';
 import { Ctx, Payload } from '@nestjs/microservices';
 import { pushDeliveryRequestedUrgentV1, pushDeliveryRequestedV1, type DeliveryRequested } from '#contracts';
-import { ConsumeBatch, type BatchContext, type ReceivedEvent } from '#event-log';
-import { ATTRIBUTE, contextFromTraceparent, type SpanRequest, WideLogger, withSpan } from '#telemetry';
+import { ConsumeBatch, type BatchContext, type ReceivedEvent, withRecordSpan } from '#event-log';
+import { ATTRIBUTE, WideLogger } from '#telemetry';
 import type { PushLaneName } from '../push-delivery-state.js';
 import { AcceptDelivery } from './accept-delivery.js';
 
@@ -43,7 +43,7 @@ export class DeliverPushConsumer {
   private async acceptEach(lane: PushLaneName, events: readonly ReceivedEvent<DeliveryRequested>[], context: BatchContext): Promise<void> {
     for (const received of events) {
       await context.heartbeat();
-      await withSpan('accept push batch', spanOf(received, events.length), () => this.acceptOne(lane, received.event));
+      await withRecordSpan('accept push batch', received, attributesOf(received.event), () => this.acceptOne(lane, received.event));
       context.finished(received.offset);
     }
   }
@@ -64,12 +64,11 @@ export class DeliverPushConsumer {
   }
 }
 
-/** Each chunk is a trace of its own: records that share a hand-over do not share a trace. */
-function spanOf({ event, headers }: ReceivedEvent<DeliveryRequested>, batchRecords: number): SpanRequest {
-  const attributes = {
+function attributesOf({ environment_id, chunk, recipient_ids }: DeliveryRequested) {
+  return {
     [ATTRIBUTE.channel]: 'push',
-    [ATTRIBUTE.environmentId]: event.environment_id,
-    ...(event.chunk === undefined ? {} : { [ATTRIBUTE.runId]: event.chunk.run_id, [ATTRIBUTE.chunkNo]: event.chunk.chunk_no }),
+    [ATTRIBUTE.environmentId]: environment_id,
+    [ATTRIBUTE.recipients]: recipient_ids.length,
+    ...(chunk === undefined ? {} : { [ATTRIBUTE.runId]: chunk.run_id, [ATTRIBUTE.chunkNo]: chunk.chunk_no }),
   };
-  return batchRecords === 1 ? { attributes } : { attributes, parent: contextFromTraceparent(headers['traceparent']) };
 }

@@ -51,4 +51,10 @@ export class KeyBreaker {
   onAccepted(vapidKeyId: string): void {
     if (this.refused.size > 0) this.refused.delete(vapidKeyId);
   }
+  /** How many keys rest now, or wait for the answer to a probe. */
+  countResting(nowMs: number): number {
+    let resting = 0;
+    for (const { untilMs } of this.refused.values()) if (nowMs < untilMs) resting += 1;
+    return resting;
+  }
 }

@@ -1,11 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import { BelfryConfig } from '#config';
 import { Clock } from '#contracts';
-import { WideLogger } from '#telemetry';
+import { ATTRIBUTE, observeMetric, WideLogger } from '#telemetry';
 import { DeliveryStore, type LaneKey } from '../delivery.store.js';
 import { pushConfig, VAPID_SUBJECT_DEFAULT } from '../push.config.js';
 import { PUSH_LANES } from '../push-delivery-state.js';
-import { PUSH_VENDORS } from '../push-vendor.js';
+import { PUSH_VENDORS, type PushVendor } from '../push-vendor.js';
 import { Settler } from '../settle/settler.js';
 import { KeyBreaker } from './key-breaker.js';
 import { LaneSteps } from './lane-steps.js';
@@ -33,6 +33,7 @@ export class LaneFactory {
       this.log.warn('push.contact.missed', { key: 'PUSH_VAPID_SUBJECT' });
     return PUSH_VENDORS.flatMap((vendor) => {
       const shared = { gate: new VendorGate(), keyBreaker: new KeyBreaker() };
+      this.showPauses(vendor, shared);
       return PUSH_LANES.map((lane) => this.makeLane({ vendor, lane }, shared));
     });
   }
@@ -46,6 +47,14 @@ export class LaneFactory {
       now: () => this.clock.now(),
       random: Math.random,
       log: this.log,
+    });
+  }
+
+  private showPauses(vendor: PushVendor, { gate, keyBreaker }: { gate: VendorGate; keyBreaker: KeyBreaker }): void {
+    observeMetric('pushLanesPaused', (result) => {
+      const nowMs = this.clock.now().getTime();
+      result.observe(keyBreaker.countResting(nowMs), { [ATTRIBUTE.vendor]: vendor, [ATTRIBUTE.reason]: 'key_refused' });
+      result.observe(gate.isPaused(nowMs) ? 1 : 0, { [ATTRIBUTE.vendor]: vendor, [ATTRIBUTE.reason]: 'service_paused' });
     });
   }
 

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { DeliverySampler } from '#telemetry';
 import { ParkBatch } from './park-batch.js';
 import { PrepareMessages } from './prepare-messages.js';
 import { SendPush } from './send-push.js';
@@ -12,5 +13,6 @@ export class LaneSteps {
     readonly sendPush: SendPush,
     readonly parkBatch: ParkBatch,
     readonly writeResults: WriteResults,
+    readonly sampler: DeliverySampler,
   ) {}
 }

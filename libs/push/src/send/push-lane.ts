@@ -15,11 +15,12 @@
  * - A pause of the push service or of a VAPID key also holds what was claimed before it and has not left yet.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { ATTRIBUTE, countMetric, type WideLogger, withSpan } from '#telemetry';
+import { ATTRIBUTE, type HopOf, type WideLogger, withBatchSpan } from '#telemetry';
 import type { BatchKey } from '../batch.store.js';
 import type { PushOutcome } from '../deliver/classify-push-response.js';
 import type { ClaimedDelivery, ClaimedDevice, DeliveryResult, DeliveryStore, LaneKey } from '../delivery.store.js';
 import { WakeUp } from '../wake-up.js';
+import { AttemptRecord } from './attempt-record.js';
 import { decideResult, end, postpone } from './decide-result.js';
 import { InFlightLimit } from './in-flight-limit.js';
 import type { KeyBreaker } from './key-breaker.js';
@@ -61,9 +62,17 @@ export interface LaneParts {
   readonly log: WideLogger;
 }
 
+/** What becomes of the deliveries of one claim. */
+interface ClaimWork {
+  readonly settle: (result: DeliveryResult) => void;
+  /** Below which span the work for a delivery belongs. */
+  readonly hopOf: HopOf;
+}
+
 export class PushLane {
   private readonly limit: InFlightLimit;
   private readonly writer: ResultWriter;
+  private readonly record: AttemptRecord;
   private readonly wakeUp = new WakeUp();
   private readonly works = new Set<Promise<void>>();
   private readonly giveUp = new AbortController();
@@ -80,6 +89,7 @@ export class PushLane {
     private readonly parts: LaneParts,
   ) {
     this.limit = new InFlightLimit(settings.inFlightMax);
+    this.record = new AttemptRecord(key, parts.steps.sampler);
     const onWritten = (batches: readonly BatchKey[], results: number): void => {
       this.unwritten -= results;
       parts.onChanged(batches);
@@ -165,26 +175,34 @@ export class PushLane {
       this.writer.add([result]);
       this.wakeUp.wake();
     };
-    const attributes = { [ATTRIBUTE.channel]: 'push', [ATTRIBUTE.lane]: this.key.lane, [ATTRIBUTE.vendor]: this.key.vendor };
-    const links = [...new Set(deliveries.map((delivery) => delivery.traceparent ?? undefined))];
-    try {
-      await withSpan('send push batch', { attributes, links }, () => this.sendAll(deliveries, settle));
-    } catch (error) {
-      this.parts.log.error('push.batch.broken', { ...this.key, deliveries: open.size }, error);
-    }
+    const attributes = {
+      [ATTRIBUTE.channel]: 'push',
+      [ATTRIBUTE.lane]: this.key.lane,
+      [ATTRIBUTE.vendor]: this.key.vendor,
+      [ATTRIBUTE.deliveries]: deliveries.length,
+    };
+    const traceparents = () => deliveries.map((delivery) => delivery.traceparent ?? undefined);
+    await withBatchSpan('send push batch', { attributes, traceparents }, async (hopOf) => {
+      try {
+        await this.sendAll(deliveries, { settle, hopOf });
+      } catch (error) {
+        this.parts.log.error('push.batch.broken', { ...this.key, deliveries: open.size }, error);
+      }
+      this.parts.log.info('push.batch.sent', {
+        ...this.key,
+        deliveries: deliveries.length,
+        ...Object.fromEntries(tally),
+        in_flight_max: this.limit.current,
+        duration_ms: Math.round(performance.now() - startedMs),
+      });
+    });
     // What has no result was parked, or is left to the end of its lease.
     this.open -= open.size;
     this.wakeUp.wake();
-    this.parts.log.info('push.batch.sent', {
-      ...this.key,
-      deliveries: deliveries.length,
-      ...Object.fromEntries(tally),
-      in_flight_max: this.limit.current,
-      duration_ms: Math.round(performance.now() - startedMs),
-    });
   }
 
-  private async sendAll(deliveries: readonly ClaimedDelivery[], settle: (result: DeliveryResult) => void): Promise<void> {
+  private async sendAll(deliveries: readonly ClaimedDelivery[], work: ClaimWork): Promise<void> {
+    const { settle, hopOf } = work;
     const sendable = await this.sortOut(deliveries, settle);
     const messages = await this.parts.steps.prepareMessages.prepare(sendable);
     const sending: Promise<void>[] = [];
@@ -192,7 +210,7 @@ export class PushLane {
       if (index > 0 && index % ENCRYPTIONS_PER_TURN === 0) await nextTurn();
       const message = messages[index];
       if (!Buffer.isBuffer(message)) settle(end(delivery, 'failed', message ?? null));
-      else sending.push(this.sendOne(delivery, message).then(settle));
+      else sending.push(this.sendOne(delivery, message, hopOf).then(settle));
     }
     const failure = (await Promise.allSettled(sending)).find((outcome) => outcome.status === 'rejected');
     if (failure !== undefined) throw failure.reason;
@@ -204,6 +222,7 @@ export class PushLane {
     settle: (result: DeliveryResult) => void,
   ): Promise<readonly ClaimedDelivery[]> {
     const nowMs = this.parts.now().getTime();
+    for (const delivery of deliveries) this.record.claimed(delivery, nowMs);
     const sendable: ClaimedDelivery[] = [];
     const parked: ClaimedDelivery[] = [];
     for (const delivery of deliveries) {
@@ -216,7 +235,7 @@ export class PushLane {
     return sendable;
   }
 
-  private async sendOne(delivery: ClaimedDelivery, plaintext: Buffer): Promise<DeliveryResult> {
+  private async sendOne(delivery: ClaimedDelivery, plaintext: Buffer, hopOf: HopOf): Promise<DeliveryResult> {
     const device = delivery.device as ClaimedDevice;
     const sentAtMs = this.parts.now().getTime();
     const waitUntilMs = this.mustWaitUntil(device, sentAtMs);
@@ -224,7 +243,8 @@ export class PushLane {
     const dispatch = { delivery, device, plaintext, lane: this.key.lane, signal: this.giveUp.signal };
     const outcome = await this.parts.steps.sendPush.send(dispatch);
     const nowMs = this.parts.now().getTime();
-    countMetric('pushAttempts', 1, { [ATTRIBUTE.vendor]: this.key.vendor, [ATTRIBUTE.outcome]: outcome.kind });
+    const hop = hopOf(delivery.traceparent ?? undefined);
+    this.record.ended({ delivery, outcome, startedAtMs: sentAtMs, endedAtMs: nowMs, hop });
     if (this.giveUp.signal.aborted && outcome.kind === 'transient') return postpone(delivery, nowMs);
     const keyPausedUntilMs = this.learn(outcome, { delivery, device, sentAtMs, nowMs });
     const { attemptsMax, retryDelayMs } = this.settings;

@@ -6,7 +6,7 @@ import type { Database } from '#database';
 import { Outbox } from '#event-log';
 import { ReceiptTokens } from '#identity';
 import { SubscriberStore } from '#subscribers';
-import { createWideLogger } from '#telemetry';
+import { createWideLogger, DeliverySampler, telemetryConfig } from '#telemetry';
 import { SecretBox, seedEnvironment, tenancyConfig } from '#tenancy';
 import { FixedClock } from '#testing';
 import { BatchStore } from '../batch.store.js';
@@ -139,7 +139,13 @@ export class PushFixture {
     const prepareMessages = new PrepareMessages(new ContentStore(database), new SubscriberStore(database), receipts);
     const sendPush = new SendPush(this.makeVapidKeys(), this.secrets, transport, config, clock);
     const parkBatch = new ParkBatch(database, batches, this.deliveries);
-    const steps = new LaneSteps(prepareMessages, sendPush, parkBatch, new WriteResults(database, this.deliveries));
+    const steps = new LaneSteps(
+      prepareMessages,
+      sendPush,
+      parkBatch,
+      new WriteResults(database, this.deliveries),
+      new DeliverySampler(config),
+    );
     const acceptDelivery = new AcceptDelivery(database, batches, this.deliveries, settleBatches, new LaneBell(), clock);
     const lanes = new LaneFactory(steps, this.deliveries, settler, config, clock, log).makeLanes();
     return { lanes, settler, settleBatches, acceptDelivery };
@@ -299,6 +305,6 @@ export class PushFixture {
   }
 
   private config(): BelfryConfig {
-    return BelfryConfig.load([tenancyConfig, pushConfig], { ...SETTINGS, ...this.env });
+    return BelfryConfig.load([telemetryConfig, tenancyConfig, pushConfig], { ...SETTINGS, ...this.env });
   }
 }
