@@ -18,6 +18,7 @@ import * as telemetry from '#telemetry';
 import * as tenancy from '#tenancy';
 import * as webFiles from '#web-files';
 import { GatewayModule } from '../../apps/gateway/src/gateway.module.js';
+import { prometheusNamesOf } from '../../libs/telemetry/src/prometheus-names.js';
 
 /** Every lib whose configuration and errors are documented, platform first. */
 const LIBS: readonly Readonly<Record<string, unknown>>[] = [
@@ -39,15 +40,13 @@ const LIBS: readonly Readonly<Record<string, unknown>>[] = [
   webFiles,
 ];
 
-const TOPIC_TABLE_START = '<!-- topics: generated -->';
-const TOPIC_TABLE_END = '<!-- topics: end -->';
-
 /** Path and text of each generated file. `npm run generate` writes them; a test fails while one of them is out of date. */
 export async function generateFiles(databaseUrl: string): Promise<ReadonlyMap<string, string>> {
   return new Map([
     ['docs/configuration.md', renderConfigurationDoc(configSections())],
     ['docs/errors.md', http.renderErrorsDoc(errorClasses())],
     ['docs/openapi.json', `${JSON.stringify(await openApiDocument(databaseUrl), null, 2)}\n`],
+    ['docs/observability.md', withMetricTable(await readFile('docs/observability.md', 'utf8'))],
     ['ARCHITECTURE.md', withTopicTable(await readFile('ARCHITECTURE.md', 'utf8'))],
     ['libs/database/schema.sql', await schemaDump(databaseUrl)],
   ]);
@@ -94,13 +93,32 @@ async function schemaDump(databaseUrl: string): Promise<string> {
 }
 
 function withTopicTable(text: string): string {
-  const start = text.indexOf(TOPIC_TABLE_START);
-  const end = text.indexOf(TOPIC_TABLE_END);
-  if (start === -1 || end === -1) throw new Error('ARCHITECTURE.md has no place for the topic table.');
   const rows = TOPICS.map(
     ({ topic, meaning, keyReason, partitions, retentionHours, lane }) =>
       `| \`${topic}\` | ${meaning} | ${keyReason} | ${partitions} | ${retentionHours} h | ${lane} |`,
   );
   const table = ['| topic | who appends, what it says | why its key | partitions | kept | lane |', '|---|---|---|---|---|---|', ...rows];
-  return `${text.slice(0, start + TOPIC_TABLE_START.length)}\n${table.join('\n')}\n${text.slice(end)}`;
+  return withTable(text, 'topics', table);
+}
+
+function withMetricTable(text: string): string {
+  const metrics: readonly telemetry.MetricFacts[] = Object.values(telemetry.METRIC);
+  const rows = metrics.map((metric) => {
+    const labels = metric.labels.map((label) => `\`${label}\``).join(', ');
+    const [name = ''] = prometheusNamesOf(metric);
+    return `| \`${metric.name}\` | \`${name}\` | ${metric.kind} | ${metric.unit} | ${labels} | ${metric.description} |`;
+  });
+  return withTable(text, 'metrics', [
+    '| metric | in Prometheus | kind | unit | labels | what it says |',
+    '|---|---|---|---|---|---|',
+    ...rows,
+  ]);
+}
+
+/** Puts a table between the two comments that mark its place. */
+function withTable(text: string, name: string, table: readonly string[]): string {
+  const [start, end] = [`<!-- ${name}: generated -->`, `<!-- ${name}: end -->`];
+  const [from, to] = [text.indexOf(start), text.indexOf(end)];
+  if (from === -1 || to === -1) throw new Error(`There is no place for the table of ${name}.`);
+  return `${text.slice(0, from + start.length)}\n${table.join('\n')}\n${text.slice(to)}`;
 }

@@ -21,7 +21,7 @@ export interface AppProcessOptions {
 }
 
 /** Generous, because machines that run tests are shared. */
-const READY_MS_MAX = 90_000;
+const READY_MS_MAX = 180_000;
 const READY_POLL_MS = 50;
 const PROBE_MS_MAX = 3_000;
 /** Longer than all stages of a shutdown together, so that a stage that hangs shows up as exit code 1. */
@@ -98,6 +98,11 @@ export class AppProcess {
   async restart(signal: EndSignal = 'SIGTERM'): Promise<void> {
     await this.end(signal);
     await this.start();
+  }
+
+  /** All that it ever logged. */
+  log(): string {
+    return existsSync(this.logFile) ? readFileSync(this.logFile, 'utf8') : '';
   }
 
   /** The last lines of its log. */

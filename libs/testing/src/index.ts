@@ -1,4 +1,5 @@
 export * from './fixed-clock.js';
+export * from './otlp-receiver.js';
 export * from './push-service/index.js';
 export * from './fuzz-runs.js';
 export * from './owned-directory.js';
