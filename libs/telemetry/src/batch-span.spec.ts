@@ -1,3 +1,4 @@
+import { context, propagation, trace } from '@opentelemetry/api';
 import { NodeSDK, tracing } from '@opentelemetry/sdk-node';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type BatchSpanRequest, HOPS_MAX, withBatchSpan } from './batch-span.js';
@@ -17,6 +18,13 @@ function request(...traceparents: (string | undefined)[]): BatchSpanRequest {
   return { attributes: { batch: traceparents.length }, traceparents: () => traceparents };
 }
 
+/** Another spec file of this process may have left its SDK registered. */
+function unregister(): void {
+  for (const api of [trace, context, propagation]) api.disable();
+}
+
+beforeAll(unregister);
+
 it('asks for nothing and runs the work while nothing is traced', async () => {
   const untouched = { attributes: {}, traceparents: () => expect.fail('asked') };
   expect(await withBatchSpan('process', untouched, async (hopOf) => hopOf('origin'))).toBe('origin');
@@ -31,7 +39,10 @@ describe('withBatchSpan', () => {
   });
   beforeAll(() => sdk.start());
   beforeEach(() => spans.reset());
-  afterAll(() => sdk.shutdown());
+  afterAll(async () => {
+    await sdk.shutdown();
+    unregister();
+  });
 
   it('stays in the trace of a batch that comes from one place', async () => {
     const origin = traceparent(1);

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { trace } from '@opentelemetry/api';
+import { ProxyTracerProvider, trace } from '@opentelemetry/api';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { BelfryConfig } from '#config';
 import { encodeMessageId } from '#contracts';
@@ -22,6 +22,7 @@ describe('DeliverySampler', () => {
   afterEach(() => vi.restoreAllMocks());
 
   it('chooses nothing while nothing is traced', () => {
+    vi.spyOn(trace, 'getTracerProvider').mockReturnValue(new ProxyTracerProvider());
     expect(samplerOf(1_000).covers('msg_1')).toBe(false);
   });
 
