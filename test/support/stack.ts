@@ -91,11 +91,6 @@ export class Stack {
     return new ApiClient(gateway.url, this.keys.apiKey);
   }
 
-  /** The environment that every process got, secrets included. */
-  get env(): Readonly<Record<string, string>> {
-    return this.parts.env;
-  }
-
   /** Runs a command of the command line on this stack's database. */
   async cli(...args: string[]): Promise<CliResult> {
     return runCli(args, this.parts.env);

@@ -8,9 +8,7 @@ import { type FakeDevice, type FakePushService, OtlpReceiver, startFakePushServi
 import { ApiClient, openInbox } from './api-client.js';
 import type { EventLogKind } from './event-logs.js';
 import { SpanTree } from './span-tree.js';
-import { type Stack, startStack } from './stack.js';
-
-const APPS = ['gateway', 'segmenter', 'inbox-delivery', 'push-delivery'] as const;
+import { FULL_STACK_APPS, type Stack, startStack } from './stack.js';
 
 /** A receipt as a device finds it in a push message. */
 interface PushPayload {
@@ -92,7 +90,7 @@ export async function startTracedStack(log: EventLogKind, env: Readonly<Record<s
     const stack = await startStack({
       log,
       instances: 1,
-      apps: APPS,
+      apps: FULL_STACK_APPS,
       env: {
         OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
         OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json',
