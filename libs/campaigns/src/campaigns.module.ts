@@ -87,6 +87,17 @@ export class CampaignsApiModule {}
 /** The segmenter's part: planning, fan-out, counting, the reconciler and the figures of open runs. */
 @Module({
   controllers: [PlanRunConsumer, FanOutChunkConsumer, TallyDeliveryConsumer],
-  providers: [...RUN_PROVIDERS, PlanRun, FanOutChunk, TallyDelivery, DeliveryReportStore, ReconcileStore, ReconcileRuns, Reconciler, RunFiguresStore, ShowRunFigures],
+  providers: [
+    ...RUN_PROVIDERS,
+    PlanRun,
+    FanOutChunk,
+    TallyDelivery,
+    DeliveryReportStore,
+    ReconcileStore,
+    ReconcileRuns,
+    Reconciler,
+    RunFiguresStore,
+    ShowRunFigures,
+  ],
 })
 export class CampaignsSegmenterModule {}
