@@ -175,7 +175,8 @@ export class AutopushServer {
   }
 
   #onConnection(socket: WebSocket): void {
-    const link = { send: (message: object) => socket.send(JSON.stringify(message)), close: () => socket.close() };
+    // Firefox leaves a closing handshake unanswered, so it is told by the end of the connection.
+    const link = { send: (message: object) => socket.send(JSON.stringify(message)), close: () => socket.terminate() };
     let userAgent: UserAgent | undefined;
     socket.on('message', (data: RawData) => {
       try {
