@@ -73,6 +73,8 @@ describe('requests that are not even requests', () => {
     ],
     ['two lengths', 'POST /v1/echo HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\ncontent-length: 5\r\n\r\nabcd', 400, 'request_refused'],
     ['headers without end', `GET / HTTP/1.1\r\nhost: x\r\nx-large: ${'a'.repeat(20_000)}\r\n\r\n`, 431, 'headers_too_large'],
+    ['no host', 'GET /v1/address HTTP/1.1\r\nconnection: close\r\n\r\n', 400, 'request_refused'],
+    ['an unknown expectation', 'GET /v1/address HTTP/1.1\r\nhost: x\r\nexpect: miracles\r\n\r\n', 417, 'request_refused'],
   ])('answers %s with a problem and hangs up', async (_, bytes, status, code) => {
     const answer = await exchange(bytes);
     expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} `));

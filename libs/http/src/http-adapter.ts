@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { PassThrough, pipeline, type Readable } from 'node:stream';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
@@ -41,6 +41,9 @@ const TIMEOUT_CHECK_INTERVAL_MS = 500;
 /** Content types that routes may take as a stream. */
 const STREAMED_TYPES = ['application/x-ndjson', 'text/csv'] as const;
 
+/** RFC 9110 section 15.5.18. */
+const EXPECTATION_FAILED = 417;
+
 const JSON_TYPE = 'application/json';
 
 const REQUEST_ID_PATTERN = /^[\w.:+/=-]{8,128}$/;
@@ -60,6 +63,8 @@ export function createHttpAdapter(config: ConfigOf<typeof httpConfig>): FastifyA
       maxHeaderSize: HEADER_BYTES_MAX,
       headersTimeout: config.headersTimeoutMs,
       connectionsCheckingInterval: TIMEOUT_CHECK_INTERVAL_MS,
+      // Node would refuse such requests without a body; `acceptRequest` does it with one.
+      requireHostHeader: false,
     },
     trustProxy: config.trustProxy,
     requestIdHeader: false,
@@ -74,6 +79,7 @@ export function createHttpAdapter(config: ConfigOf<typeof httpConfig>): FastifyA
   });
   const instance = adapter.getInstance<FastifyInstance>();
   instance.server.maxConnections = config.connectionsMax;
+  instance.server.on('checkExpectation', refuseExpectation);
   trackRoutes(instance);
   addBodyParsers(instance);
   instance.addHook('onRoute', (route) => {
@@ -94,6 +100,7 @@ function requestIdOf(request: Pick<IncomingMessage, 'headers'>): string {
 /** Runs before anything else: headers that each answer carries, and refusals that need no route. */
 async function acceptRequest(request: FastifyRequest, reply: FastifyReply): Promise<void> {
   void reply.headers({ ...securityHeaders(request), 'x-request-id': request.id });
+  if (request.headers.host === undefined && request.raw.httpVersion === '1.1') throw new RequestRefusedError('The Host header is missing.');
   if (request.raw.url !== undefined && request.raw.url.length > URL_CHARACTERS_MAX) throw new UrlInvalidError('The URL is too long.');
   if (request.raw.url?.includes('%00') === true) throw new UrlInvalidError('The URL contains a NUL character.');
   const encoding = request.headers['content-encoding'];
@@ -165,6 +172,17 @@ function limitBytes(source: Readable, bytesMax: number): Readable {
   });
   // The reader of `limited` gets the error; without a callback here it would be thrown a second time.
   return pipeline(source, limited, () => undefined);
+}
+
+/** Answers a request that expects something else than `100-continue`, which Node hands over before any route. */
+function refuseExpectation(request: IncomingMessage, response: ServerResponse): void {
+  const problem = toProblem(
+    new RequestRefusedError('The Expect header may only ask for 100-continue.'),
+    requestIdOf(request),
+    EXPECTATION_FAILED,
+  );
+  response.writeHead(EXPECTATION_FAILED, { 'content-type': PROBLEM_MEDIA_TYPE, 'x-request-id': problem.request_id, connection: 'close' });
+  response.end(JSON.stringify(problem));
 }
 
 /** Answers what is not even HTTP, or came too slowly, on the bare socket. */
