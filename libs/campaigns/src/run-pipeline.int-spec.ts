@@ -7,6 +7,7 @@ import {
   newUuid,
   encodeId,
 } from '#contracts';
+import { RecordSubjectUnknownError } from '#event-log';
 import { createTestDatabase, FixedClock, waitFor, type TestDatabase } from '#testing';
 import { DeliveryReportMismatchError, RunNotFoundError, RunStateConflictError } from './campaigns.errors.js';
 import { RUN_STATES } from './run-state.js';
@@ -187,7 +188,7 @@ describe('a run', () => {
       await expect(pipeline.control.resume(stranger, id)).rejects.toBeInstanceOf(RunNotFoundError);
       await expect(pipeline.control.cancel(stranger, id)).rejects.toBeInstanceOf(RunNotFoundError);
     }
-    expect(await pipeline.planRun.plan({ environmentId: stranger, runId })).toEqual({ outcome: 'dropped' });
+    await expect(pipeline.planRun.plan({ environmentId: stranger, runId })).rejects.toBeInstanceOf(RecordSubjectUnknownError);
     expect((await pipeline.read(runId)).state).toBe('triggered');
   });
 

@@ -66,6 +66,20 @@ export class RecordUndecodableError extends BelfryError {
   };
 }
 
+/**
+ * The record fits its contract, and its environment has nothing of what it names: no such run, chunk or batch. What is announced is
+ * committed together with its announcement, so such a record was not made by Belfry, names another environment, or is older than its subject.
+ */
+export class RecordSubjectUnknownError extends BelfryError {
+  static override readonly facts: ErrorFacts = {
+    code: 'record_subject_unknown',
+    httpStatus: 422,
+    disposition: 'dead-letter',
+    title: 'The record names something that its environment does not have',
+    hint: 'Find the producer that wrote it; after a restore of the database, discard the dead letter.',
+  };
+}
+
 /** A handler did not settle within `HANDLER_MS_MAX`. */
 export class HandlerStuckError extends BelfryError {
   static override readonly facts: ErrorFacts = {

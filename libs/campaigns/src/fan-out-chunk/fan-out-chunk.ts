@@ -1,14 +1,14 @@
 import { Injectable } from '@nestjs/common';
 import { campaignChunkPlannedV1, Clock, type CampaignChunkPlanned } from '#contracts';
 import { Database, type Transaction } from '#database';
-import { Outbox } from '#event-log';
+import { Outbox, RecordSubjectUnknownError } from '#event-log';
 import { currentTraceparent } from '#telemetry';
 import { CHANNEL_TOPICS } from '../channels.js';
 import { ChunkStore, type ChunkKey, type FanOutOutcome, type LockedChunk, type OpenBatch } from '../chunk.store.js';
 import { CloseRuns } from '../close-runs.js';
 
 /**
- * What became of a chunk. `dropped`: it is unknown, its run is paused (the resume hands it on again) or over. `repeated`: it was
+ * What became of a chunk. `dropped`: its run is paused (the resume hands it on again) or over. `repeated`: it was
  * fanned out before and what is still open was requested again. `settled`: nothing of it is open.
  */
 export type FanOutResult = {
@@ -32,11 +32,13 @@ export class FanOutChunk {
     private readonly clock: Clock,
   ) {}
 
+  /** @throws RecordSubjectUnknownError when the environment has no such chunk */
   async fanOut(event: CampaignChunkPlanned): Promise<FanOutResult> {
     const key: ChunkKey = { runId: event.run_id, chunkNo: event.chunk_no };
     const result = await this.database.transaction(async (tx) => {
       const chunk = await this.chunks.lock(event.environment_id, key, tx);
-      if (chunk === undefined || (chunk.runState !== 'running' && chunk.runState !== 'cancelling')) return DROPPED;
+      if (chunk === undefined) throw new RecordSubjectUnknownError(`The environment has no chunk ${key.chunkNo} of a run ${key.runId}.`);
+      if (chunk.runState !== 'running' && chunk.runState !== 'cancelling') return DROPPED;
       return chunk.state === 'planned' ? this.decide(event, chunk, tx) : this.repeat(event, chunk, tx);
     });
     if (result.outcome === 'settled') await this.closeRuns.closeSettled([{ environmentId: event.environment_id, runId: key.runId }]);

@@ -1,13 +1,13 @@
 import { Injectable } from '@nestjs/common';
 import { campaignChunkPlannedV1, CHUNK_COUNT_MAX, Clock } from '#contracts';
 import { Database, errorCodeOf, type Transaction } from '#database';
-import { Outbox } from '#event-log';
+import { Outbox, RecordSubjectUnknownError } from '#event-log';
 import { ChunkStore, type ChunkBound } from '../chunk.store.js';
 import { emptyCounts } from '../run-counts.js';
 import type { Run, RunKey } from '../run.js';
 import { RunStore } from '../run.store.js';
 
-/** What planning did. `dropped`: the run is unknown, paused, over or planned already. */
+/** What planning did. `dropped`: the run is paused, over or planned already. */
 export type PlanOutcome =
   | { readonly outcome: 'planned'; readonly recipients: number; readonly chunks: number }
   | { readonly outcome: 'empty' }
@@ -32,9 +32,11 @@ export class PlanRun {
     private readonly clock: Clock,
   ) {}
 
+  /** @throws RecordSubjectUnknownError when the environment has no such run */
   async plan(key: RunKey): Promise<PlanOutcome> {
     const run = await this.runs.find(key.environmentId, key.runId);
-    if (run?.state !== 'triggered') return { outcome: 'dropped' };
+    if (run === undefined) throw new RecordSubjectUnknownError(`The environment has no run ${key.runId}.`);
+    if (run.state !== 'triggered') return { outcome: 'dropped' };
     const bounds = await this.findBounds(run);
     return this.database.transaction(async (tx) => {
       const locked = await this.runs.lock(key.environmentId, key.runId, tx);

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Clock, type CampaignDeliverySettled } from '#contracts';
 import { Database } from '#database';
+import { RecordSubjectUnknownError } from '#event-log';
 import { DeliveryReportMismatchError } from '../campaigns.errors.js';
 import { CloseRuns } from '../close-runs.js';
 import { DeliveryReportStore } from '../delivery-report.store.js';
@@ -25,12 +26,17 @@ export class TallyDelivery {
   ) {}
 
   /**
-   * @throws DeliveryReportMismatchError for the first report that does not add up, after all others were applied
+   * @throws RecordSubjectUnknownError for the first report of a batch that its environment does not have, DeliveryReportMismatchError for the
+   *   first that does not add up; both after all others were applied
    */
   async tally(events: readonly CampaignDeliverySettled[]): Promise<TallyResult> {
     const newest = keepNewest(events);
     const verdicts = await this.database.transaction((tx) => this.reports.apply(newest, this.clock.now(), tx));
     const closedRuns = await this.closeRuns.closeSettled(runsOf(newest));
+    const known = new Set(verdicts.map((verdict) => verdict.index));
+    const unknown = newest.find((_, index) => !known.has(index));
+    if (unknown !== undefined)
+      throw new RecordSubjectUnknownError(`The environment has no chunk ${unknown.chunk_no} of a run ${unknown.run_id}.`);
     const mismatch = verdicts.find((verdict) => verdict.mismatched);
     const mismatched = mismatch === undefined ? undefined : newest[mismatch.index];
     if (mismatched !== undefined) throw new DeliveryReportMismatchError(mismatched);

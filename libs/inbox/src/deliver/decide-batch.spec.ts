@@ -22,8 +22,4 @@ describe('decideBatch', () => {
     expect(decideBatch({ runState: 'running', pending: 0 }, false)).toBe('drop');
     expect(decideBatch({ runState: 'cancelling', pending: 0 }, false)).toBe('drop');
   });
-
-  it('drops a batch that nobody knows', () => {
-    expect(decideBatch(undefined, false)).toBe('drop');
-  });
 });

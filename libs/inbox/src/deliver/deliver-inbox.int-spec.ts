@@ -149,13 +149,13 @@ describe('deliver-inbox', () => {
     expect(await fixture.readOutbox()).toEqual([]);
   });
 
-  it('drops a batch that was settled already, and one that nobody knows', async () => {
+  it('drops a batch that was settled already, and refuses one that its environment does not have', async () => {
     const recipientIds = await fixture.addSubscribers(1);
     const contentId = await fixture.addContent(PLAIN);
     const settled = await fixture.addBatch({ contentId, recipientIds, pending: 0 });
     expect(await deliver(settled)).toMatchObject({ decision: 'drop' });
-    expect(await deliver({ ...settled, chunk: { run_id: newUuid(), chunk_no: 0 } })).toMatchObject({ decision: 'drop' });
-    expect(await deliver({ ...settled, environment_id: newUuid() })).toMatchObject({ decision: 'drop' });
+    for (const change of [{ chunk: { run_id: newUuid(), chunk_no: 0 } }, { environment_id: newUuid() }])
+      await expect(deliver({ ...settled, ...change })).rejects.toMatchObject({ facts: { code: 'record_subject_unknown' } });
     expect(await fixture.readOutbox()).toEqual([]);
   });
 

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { campaignDeliverySettledV1, Clock, inboxMessageDeliveredV1, type DeliveryRequested } from '#contracts';
 import { ContentStore } from '#content';
 import { Database, type Transaction } from '#database';
-import { Outbox } from '#event-log';
+import { Outbox, RecordSubjectUnknownError } from '#event-log';
 import { SubscriberStore } from '#subscribers';
 import { InboxMessageUndeliverableError, type InboxFailureReason } from '../inbox.errors.js';
 import { InboxStore } from '../inbox.store.js';
@@ -42,7 +42,8 @@ export class DeliverInbox {
 
   /**
    * @param onCommitted told once whose messages were written and whose could not be
-   * @throws InboxMessageUndeliverableError when a single message cannot be delivered.
+   * @throws InboxMessageUndeliverableError when a single message cannot be delivered, RecordSubjectUnknownError when the environment has no
+   *   such batch
    */
   async deliver(
     request: DeliveryRequested,
@@ -67,6 +68,7 @@ export class DeliverInbox {
     if (request.chunk === undefined) return this.isExpired(request) ? 'expire' : 'deliver';
     const chunk = { runId: request.chunk.run_id, chunkNo: request.chunk.chunk_no };
     const gate = await this.inbox.lockDelivery(request.environment_id, chunk, tx);
+    if (gate === undefined) throw new RecordSubjectUnknownError(`The environment has no chunk ${chunk.chunkNo} of a run ${chunk.runId}.`);
     // Asked behind the lock: who waited for it must not deliver what its predecessor has just counted as expired.
     return decideBatch(gate, this.isExpired(request));
   }

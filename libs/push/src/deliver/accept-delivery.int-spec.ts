@@ -80,13 +80,13 @@ describe('accept-delivery', () => {
     },
   );
 
-  it('drops a batch that was settled already, and one that nobody knows', async () => {
+  it('drops a batch that was settled already, and refuses one that its environment does not have', async () => {
     const [anna = ''] = await fixture.addSubscribers(1);
     const contentId = await fixture.addContent();
     const settled = await fixture.addBatch({ contentId, recipientIds: [anna], pending: 0 });
     expect(await fixture.accept(settled)).toMatchObject({ decision: 'drop' });
-    expect(await fixture.accept({ ...settled, chunk: { run_id: newUuid(), chunk_no: 0 } })).toMatchObject({ decision: 'drop' });
-    expect(await fixture.accept({ ...settled, environment_id: newUuid() })).toMatchObject({ decision: 'drop' });
+    for (const change of [{ chunk: { run_id: newUuid(), chunk_no: 0 } }, { environment_id: newUuid() }])
+      await expect(fixture.accept({ ...settled, ...change })).rejects.toMatchObject({ facts: { code: 'record_subject_unknown' } });
   });
 
   it('counts everybody as cancelled or expired whose request came too late to be accepted', async () => {

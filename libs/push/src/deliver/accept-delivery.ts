@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Clock, type DeliveryRequested } from '#contracts';
 import { Database, type Transaction } from '#database';
+import { RecordSubjectUnknownError } from '#event-log';
 import { currentTraceparent } from '#telemetry';
 import { BatchStore, type BatchKey } from '../batch.store.js';
 import { DeliveryStore } from '../delivery.store.js';
@@ -39,6 +40,7 @@ export class AcceptDelivery {
     private readonly clock: Clock,
   ) {}
 
+  /** @throws RecordSubjectUnknownError when the environment has no such batch */
   async accept(request: DeliveryRequested, lane: PushLaneName): Promise<AcceptOutcome> {
     return this.database.transaction(async (tx) => {
       const decision = await this.decide(request, tx);
@@ -51,7 +53,9 @@ export class AcceptDelivery {
     const isExpired = Date.parse(request.expires_at) <= this.clock.now().getTime();
     if (request.chunk === undefined) return isExpired ? 'drop' : 'deliver';
     const chunk = { runId: request.chunk.run_id, chunkNo: request.chunk.chunk_no };
-    return decideBatch(await this.batches.lockDelivery(request.environment_id, chunk, tx), isExpired);
+    const gate = await this.batches.lockDelivery(request.environment_id, chunk, tx);
+    if (gate === undefined) throw new RecordSubjectUnknownError(`The environment has no chunk ${chunk.chunkNo} of a run ${chunk.runId}.`);
+    return decideBatch(gate, isExpired);
   }
 
   private async queue(request: DeliveryRequested, lane: PushLaneName, tx: Transaction): Promise<AcceptOutcome> {

@@ -14,11 +14,11 @@ export interface DeliveryGate {
 export type BatchDecision = 'deliver' | 'expire' | 'cancel' | 'drop';
 
 /**
- * Decides about the batch of a run. Cancelling wins over expiry, because a person asked for it. A missing gate means that the batch
- * is unknown or was cleaned up; a settled batch (`pending` = 0) has been reported before.
+ * Decides about the batch of a run. Cancelling wins over expiry, because a person asked for it. A settled batch
+ * (`pending` = 0) has been reported before.
  */
-export function decideBatch(gate: DeliveryGate | undefined, isExpired: boolean): BatchDecision {
-  if (gate === undefined || gate.pending === 0) return 'drop';
+export function decideBatch(gate: DeliveryGate, isExpired: boolean): BatchDecision {
+  if (gate.pending === 0) return 'drop';
   if (gate.runState === 'cancelling') return 'cancel';
   if (gate.runState !== 'running') return 'drop';
   return isExpired ? 'expire' : 'deliver';
