@@ -12,10 +12,7 @@ const RETRIES = process.env['CI'] === undefined ? 0 : 1;
 
 const NEVER = ['**/node_modules/**', 'dist/**', '.cache/**', '.belfry/**'];
 
-/** Registers the SDK for its whole process: every other spec would run with telemetry switched on. */
-const OWN_PROCESS = 'libs/telemetry/src/telemetry-sdk.spec.ts';
-
-/** The parts of `npm test`, one after another in this order; `npm run check` runs the unit parts alone. */
+/** The parts of `npm test`, one after another in this order; `npm run check` runs `unit` alone. */
 export default defineConfig({
   test: {
     reporters: ['default', './scripts/closing-line-reporter.mjs'],
@@ -26,15 +23,11 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['{apps,libs,test}/**/*.spec.ts'],
-          exclude: [...NEVER, OWN_PROCESS],
+          exclude: NEVER,
           // Files of one worker share their modules: loading them anew for each file took three quarters of the time.
           isolate: false,
           sequence: { groupOrder: 0 },
         },
-      },
-      {
-        ...source,
-        test: { name: 'unit-own-process', include: [OWN_PROCESS], sequence: { groupOrder: 0 } },
       },
       {
         ...source,
@@ -67,7 +60,7 @@ export default defineConfig({
         test: {
           name: 'e2e',
           retry: RETRIES,
-          include: ['test/e2e/**/*.e2e-spec.ts'],
+          include: ['test/{e2e,abuse}/**/*.e2e-spec.ts'],
           exclude: NEVER,
           testTimeout: 300_000,
           hookTimeout: 300_000,

@@ -25,6 +25,7 @@ const COMMANDS = {
   check: { needs: 'install', run: (args) => node('scripts/check.mjs', args) },
   test: { needs: 'build', run: (args) => node('scripts/test.mjs', args) },
   bench: { needs: 'build', run: (args) => node('dist/test/bench/main.js', args) },
+  abuse: { needs: 'build', run: (args) => node('dist/test/abuse/main.js', args) },
   faults: { needs: 'build', run: (args) => node('dist/test/faults/main.js', args) },
 };
 

@@ -1,0 +1,166 @@
+import { randomBytes } from 'node:crypto';
+import { newUuid, encodeId } from '#contracts';
+import { DeadLetterStore, Outbox } from '#event-log';
+import { waitFor } from '#testing';
+import { ApiClient, type EnvironmentKeys, openInbox } from '../support/api-client.js';
+import type { AbuseTarget } from './abuse-target.js';
+
+/** People in the segment that campaigns go to. */
+const SUBSCRIBERS = 12;
+const RUN_MS_MAX = 60_000;
+const RULE = { attribute: 'cohort', operator: 'equals', value: 'abuse' };
+const MESSAGE = { title: 'Hello', body: 'There', url: 'https://example.com/there' };
+
+interface Identified {
+  readonly id: string;
+}
+
+/** One environment with one of everything, and what is put into the places of requests. */
+export class Fixtures {
+  readonly places = new Map<string, string>();
+  private deadLetters = 0;
+
+  constructor(
+    private readonly target: AbuseTarget,
+    readonly prefix: 'home' | 'foreign',
+    readonly keys: EnvironmentKeys & { readonly environmentId: string; readonly publicId: string },
+  ) {}
+
+  get api(): ApiClient {
+    return new ApiClient(this.target.url, this.keys.apiKey);
+  }
+
+  /** Makes one of everything, and waits until the run is over. */
+  async create(): Promise<void> {
+    const { api, prefix } = this;
+    const lines = Array.from(
+      { length: SUBSCRIBERS },
+      (_, index) =>
+        `${JSON.stringify({ external_id: `${prefix}-${index}`, attributes: { cohort: 'abuse', plan: 'pro', seats: index } })}\n`,
+    );
+    await (await api.upload('/v1/subscribers/bulk', 'application/x-ndjson', lines)).text();
+    await api.call('PUT', '/v1/attributes/seats', { body: { type: 'number' } });
+    const segment = await api.post<Identified>('/v1/segments', { body: { name: prefix, rule: RULE } });
+    const spare = await api.post<Identified>('/v1/segments', { body: { name: `${prefix} spare`, rule: RULE } });
+    const campaign = await api.post<Identified>('/v1/campaigns', { body: { ...MESSAGE, audience: { segment_id: segment.id } } });
+    const run = await api.post<Identified>(`/v1/campaigns/${campaign.id}/trigger`);
+    const imported = (await (
+      await api.upload('/v1/imports?id_column=id', 'text/csv', [`id,plan\n${prefix}-csv,free\n`])
+    ).json()) as Identified;
+    await waitFor(async () => (await api.get<{ state: string }>(`/v1/runs/${run.id}`)).state === 'finished', {
+      what: 'the run of the fixtures',
+      timeoutMs: RUN_MS_MAX,
+    });
+    const inbox = await openInbox(this.target.url, this.keys, `${prefix}-0`);
+    const [message] = (await inbox.get<{ data: { id: string; receipt: string }[] }>('/v1/inbox/messages')).data;
+    if (message === undefined) throw new Error('The run of the fixtures delivered nothing.');
+    this.set('id', this.keys.publicId);
+    this.set('key', this.keys.apiKey);
+    this.set('publicKey', this.keys.publicKey);
+    this.set('subscriber', `${prefix}-0`);
+    this.set('segment', segment.id);
+    this.set('spare.segment', spare.id);
+    this.set('campaign', campaign.id);
+    this.set('run', run.id);
+    this.set('import', imported.id);
+    this.set('attribute', 'seats');
+    this.set('sdkFile', 'belfry.js');
+    this.set('pageFile', 'inbox.js');
+    this.set('message', message.id);
+    this.set('receipt', message.receipt);
+    for (const kind of ['device', 'apiKey', 'identitySecret', 'deadLetter'] as const) this.set(kind, await this.makeFresh(kind));
+    await this.openSession();
+  }
+
+  /** A session lasts for minutes; a long run opens it again. */
+  async openSession(): Promise<void> {
+    const inbox = await openInbox(this.target.url, this.keys, `${this.prefix}-0`);
+    this.set('session', inbox.token ?? '');
+    this.set('subscriberHash', await this.target.hash(this.keys.identitySecret, `${this.prefix}-0`));
+  }
+
+  /** Makes a resource for one request that uses it up. @returns its public id */
+  async makeFresh(kind: string): Promise<string> {
+    const { api } = this;
+    const name = randomBytes(6).toString('hex');
+    switch (kind) {
+      case 'subscriber':
+        await api.call('PUT', `/v1/subscribers/fresh-${name}`, { body: {} });
+        return `fresh-${name}`;
+      case 'segment':
+        return (await api.post<Identified>('/v1/segments', { body: { name, rule: RULE } })).id;
+      case 'run':
+        return (await api.post<Identified>(`/v1/campaigns/${this.place('campaign')}/trigger`)).id;
+      case 'apiKey':
+        return (await api.post<Identified>('/v1/api-keys', { body: { name, scopes: ['campaigns:read'] } })).id;
+      case 'identitySecret':
+        return this.makeIdentitySecret();
+      case 'device':
+        return (
+          await (
+            await openInbox(this.target.url, this.keys, `${this.prefix}-0`)
+          ).post<Identified>('/v1/push/subscriptions', { body: subscription() })
+        ).id;
+      case 'deadLetter':
+        return this.setAside();
+      default:
+        throw new Error(`Nobody said how to make a ${kind}.`);
+    }
+  }
+
+  /** An environment has few of them at once: where there is no room, it is the youngest of them, which proves nobody. */
+  private async makeIdentitySecret(): Promise<string> {
+    try {
+      return (await this.api.post<Identified>('/v1/identity-secrets')).id;
+    } catch {
+      const { data } = await this.api.get<{ data: (Identified & { created_at: string })[] }>('/v1/identity-secrets');
+      const [, ...younger] = data.toSorted((left, right) => left.created_at.localeCompare(right.created_at));
+      return younger.at(-1)?.id ?? encodeId('identitySecret', newUuid());
+    }
+  }
+
+  /** Lets a paused run go on. @param runId its UUID */
+  async resume(runId: string): Promise<void> {
+    await this.api.post(`/v1/runs/${encodeId('run', runId)}/resume`);
+  }
+
+  private async setAside(): Promise<string> {
+    this.deadLetters += 1;
+    const { database } = this.target;
+    const value = Buffer.from(
+      JSON.stringify({ environment_id: this.keys.environmentId, run_id: newUuid(), nonce: randomBytes(8).toString('hex') }),
+    );
+    const place = {
+      group: 'segmenter.plan-run',
+      topic: 'campaign.run.triggered.v1',
+      partition: 0,
+      offset: BigInt(this.deadLetters),
+      key: 'k',
+      headers: {},
+    };
+    await new DeadLetterStore(database, new Outbox(database)).put({
+      ...place,
+      value,
+      appendedAt: new Date(),
+      reasonCode: 'abuse',
+      reasonMessage: 'abuse',
+      attempts: 1,
+    });
+    const [row] = await database.query<{ id: string }>({ text: 'SELECT id FROM event_log.dead_letter WHERE value = $1', values: [value] });
+    return encodeId('deadLetter', row?.id ?? '');
+  }
+
+  private set(name: string, value: string): void {
+    this.places.set(`${this.prefix}.${name}`, value);
+  }
+
+  private place(name: string): string {
+    return this.places.get(`${this.prefix}.${name}`) ?? '';
+  }
+}
+
+function subscription(): object {
+  const endpoint = `https://updates.push.services.mozilla.com/wpush/v2/${randomBytes(24).toString('hex')}`;
+  const p256dh = 'BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4';
+  return { endpoint, keys: { p256dh, auth: randomBytes(16).toString('base64url') } };
+}

@@ -1,0 +1,226 @@
+import type { AbuseRequest } from './abuse-request.js';
+import { type OpenApiDocument, type Operation, resolveSchema, type Schema } from './openapi.js';
+import type { Seeded } from './seeded.js';
+
+/** A valid request together with the JSON of its body, for mutations to change. */
+export interface ValidRequest {
+  readonly request: AbuseRequest;
+  readonly operation: Operation;
+  readonly json: unknown;
+  /** The path parameter that names a resource of the environment, and the place that is put there. */
+  readonly resource: { readonly parameter: string; readonly place: string } | undefined;
+}
+
+/** What stands in for a path parameter: by the parameter's name, and by its route where the name alone does not tell. */
+const RESOURCES: Readonly<Record<string, string>> = {
+  campaign_id: 'campaign',
+  run_id: 'run',
+  segment_id: 'segment',
+  import_id: 'import',
+  device_id: 'device',
+  dead_letter_id: 'deadLetter',
+  external_id: 'subscriber',
+  message_id: 'message',
+  receipt: 'receipt',
+  name: 'attribute',
+};
+const RESOURCES_OF_ROUTE: readonly (readonly [prefix: string, resource: string])[] = [
+  ['/sdk/v1/', 'sdkFile'],
+  ['/inbox/', 'pageFile'],
+  ['/v1/api-keys/', 'apiKey'],
+  ['/v1/identity-secrets/', 'identitySecret'],
+  ['/v1/inbox/messages/', 'message'],
+  ['/v1/messages/', 'message'],
+];
+/** Routes that use their resource up: each request gets one of its own. */
+const CONSUMING = /^DELETE |\/(pause|resume|cancel|replay|discard)$/;
+/** Resources whose name another environment may use as well, or that are everybody's, so that there is no foreign one. */
+export const NAMED_BY_CALLER: ReadonlySet<string> = new Set(['subscriber', 'attribute', 'receipt', 'sdkFile', 'pageFile']);
+
+const RULES: readonly unknown[] = [
+  { all: [{ attribute: 'cohort', operator: 'equals', value: 'abuse' }] },
+  {
+    any: [
+      { attribute: 'seats', operator: 'greater_than', value: 3 },
+      { field: 'locale', operator: 'exists' },
+    ],
+  },
+  { not: { attribute: 'plan', operator: 'in', value: ['free', 'pro'] } },
+  { attribute: 'cohort', operator: 'starts_with', value: 'ab' },
+  { attribute: 'joined', operator: 'in_last', value: { amount: 30, unit: 'days' } },
+  { field: 'created_at', operator: 'after', value: '2026-01-01' },
+];
+/** Members that a session is proven by, always there: without them, or with one of the others, it is no valid proof any more. */
+const PROOF: ReadonlySet<string> = new Set(['subscriber_id', 'subscriber_hash']);
+const OTHER_PROOFS: ReadonlySet<string> = new Set(['timestamp', 'traits', 'token']);
+const CURVE_POINT = 'BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4';
+
+/** Makes valid requests of routes, from their schemas and a few hints about what the schemas cannot say. */
+export class ValidRequests {
+  constructor(
+    private readonly document: OpenApiDocument,
+    private readonly random: Seeded,
+  ) {}
+
+  make(operation: Operation, index: number): ValidRequest {
+    const resource = resourceOf(operation);
+    const path = operation.path.replaceAll(/\{(\w+)\}/g, (_, name: string) =>
+      resource?.parameter === name ? this.resourcePlace(operation, resource.place, index) : name,
+    );
+    const json = operation.body?.mediaType === 'application/json' ? this.value(operation.body.schema, [], index) : undefined;
+    const body = json === undefined ? this.textBody(operation, index) : JSON.stringify(json);
+    const headers: [string, string][] = [];
+    if (operation.security === 'ApiKey') headers.push(['Authorization', 'Bearer <<home.key>>']);
+    if (operation.security === 'Session') headers.push(['Authorization', 'Bearer <<home.session>>']);
+    if (operation.body !== undefined) headers.push(['Content-Type', operation.body.mediaType]);
+    for (const parameter of operation.parameters)
+      if (parameter.in === 'header' && parameter.name === 'Idempotency-Key' && this.random.chance(0.5))
+        headers.push([parameter.name, `abuse-${index}-${this.random.word(8)}`]);
+    const request: AbuseRequest = {
+      index,
+      operation: operation.name,
+      mutation: 'valid',
+      method: operation.method,
+      target: path + this.query(operation),
+      headers,
+      body,
+      expect: 'success',
+      wire: { end: 'wait' },
+    };
+    return { request, operation, json, resource };
+  }
+
+  private resourcePlace(operation: Operation, place: string, index: number): string {
+    if (operation.method === 'PUT' && NAMED_BY_CALLER.has(place)) return place === 'attribute' ? `abuse_${index % 40}` : `abuse-${index}`;
+    if (operation.method === 'PUT') return `<<home.spare.${place}>>`;
+    return CONSUMING.test(operation.name) ? `<<fresh.${place}>>` : `<<home.${place}>>`;
+  }
+
+  private query(operation: Operation): string {
+    const query = new URLSearchParams();
+    const places: string[] = [];
+    for (const { name, in: place, required = false, schema } of operation.parameters) {
+      if (place !== 'query' || name === 'cursor' || name === 'map' || name === 'action') continue;
+      if (!required && !this.random.chance(0.4)) continue;
+      if (name === 'public_key') places.push('public_key=<<home.publicKey>>');
+      else if (name === 'id_column') query.set(name, 'id');
+      else if (name === 'delimiter') query.set(name, ',');
+      else query.set(name, String(this.value(schema, [name], 0)));
+    }
+    const text = [...(query.size === 0 ? [] : [query.toString()]), ...places].join('&');
+    return text === '' ? '' : `?${text}`;
+  }
+
+  private textBody(operation: Operation, index: number): string | undefined {
+    switch (operation.body?.mediaType) {
+      case 'application/x-ndjson':
+        return [0, 1, 2]
+          .map((line) => `${JSON.stringify({ external_id: `abuse-bulk-${index}-${line}`, attributes: { seats: line } })}\n`)
+          .join('');
+      case 'text/csv':
+        return `id,plan,seats\nabuse-csv-${index},pro,${this.random.int(1, 9)}\n"abuse, ""csv"" ${index}",free,\n`;
+      default:
+        return undefined;
+    }
+  }
+
+  /** A value that the schema allows. `path`: the names that lead to it. */
+  private value(schema: Schema, path: readonly string[], index: number): unknown {
+    const hinted = this.hint(path, index);
+    if (hinted !== undefined) return hinted;
+    const resolved = resolveSchema(this.document, schema);
+    if (resolved.enum !== undefined) return this.random.pick(resolved.enum);
+    const choice = resolved.anyOf ?? resolved.oneOf;
+    if (choice !== undefined) return this.value(this.random.pick(choice), path, index);
+    const type = typeof resolved.type === 'string' ? resolved.type : this.random.pick(resolved.type ?? ['string']);
+    switch (type) {
+      case 'object':
+        return this.object(resolved, path, index);
+      case 'array':
+        return Array.from({ length: Math.max(resolved.minItems ?? 0, 1) }, () => this.value(resolved.items ?? {}, path, index));
+      case 'integer':
+        return this.random.int(resolved.minimum ?? 0, Math.min(resolved.maximum ?? 100, (resolved.minimum ?? 0) + 100));
+      case 'number':
+        return this.random.int(0, 1_000) / 8;
+      case 'boolean':
+        return this.random.chance(0.5);
+      case 'null':
+        return null;
+      default:
+        return this.random.word(Math.max(resolved.minLength ?? 0, Math.min(12, resolved.maxLength ?? 12)));
+    }
+  }
+
+  private object(schema: Schema, path: readonly string[], index: number): object {
+    const members = Object.entries(schema.properties ?? {}).filter(
+      ([name]) => schema.required?.includes(name) === true || PROOF.has(name) || (!OTHER_PROOFS.has(name) && this.random.chance(0.3)),
+    );
+    return Object.fromEntries(members.map(([name, member]) => [name, this.value(member, [...path, name], index)]));
+  }
+
+  /** What the schema cannot say: formats, references to things that exist, and sizes that keep the work small. */
+  private hint(path: readonly string[], index: number): unknown {
+    switch (path.at(-1)) {
+      case 'audience':
+        return this.random.chance(0.7) ? { segment_id: '<<home.segment>>' } : { rule: RULES[0] };
+      case 'rule':
+        return this.random.pick(RULES);
+      case 'channels':
+        return ['inbox'];
+      case 'title':
+        return this.random.chance(0.3) ? 'Hello {{ subscriber.attributes.plan | default: "you" }}' : `Title ${this.random.word(8)}`;
+      case 'body':
+        return `Body ${this.random.word(20)} — ß 漢字 🎉`;
+      case 'url':
+      case 'icon':
+      case 'image':
+        return `https://example.com/${this.random.word(6)}`;
+      case 'ttl_seconds':
+        return this.random.int(600, 86_400);
+      case 'name':
+        return `abuse ${index} ${this.random.word(8)}`;
+      case 'subscriber_id':
+        return '<<home.subscriber>>';
+      case 'subscriber_hash':
+        return '<<home.subscriberHash>>';
+      case 'public_key':
+        return '<<home.publicKey>>';
+      case 'allowed_origins':
+        return this.random.chance(0.5) ? [] : [`https://${this.random.word(8)}.example.com`];
+      case 'endpoint':
+        return `https://updates.push.services.mozilla.com/wpush/v2/${this.random.word(32)}`;
+      case 'p256dh':
+        return CURVE_POINT;
+      case 'auth':
+        return this.random.bytes(16).toString('base64url');
+      case 'receipt':
+        return '<<home.receipt>>';
+      case 'kind':
+        return this.random.pick(['seen', 'read', 'clicked', 'dismissed']);
+      case 'occurred_at':
+        return '2026-11-20T10:00:00.000Z';
+      case 'locale':
+        return this.random.pick(['de-DE', 'en', null]);
+      case 'time_zone':
+        return this.random.pick(['Europe/Berlin', 'America/New_York', null]);
+      case 'attributes':
+        return { plan: this.random.pick(['pro', 'free']), seats: this.random.int(1, 50), trial_ends: null };
+      case 'data':
+        return { order: this.random.int(1, 9_999), vip: this.random.chance(0.5), note: 'ß' };
+      case 'topic':
+      case 'group':
+      case 'reason':
+        return this.random.word(6);
+      default:
+        return undefined;
+    }
+  }
+}
+
+function resourceOf({ path, parameters }: Operation): ValidRequest['resource'] {
+  const parameter = parameters.find((candidate) => candidate.in === 'path')?.name;
+  if (parameter === undefined) return undefined;
+  const place = RESOURCES_OF_ROUTE.find(([prefix]) => path.startsWith(prefix))?.[1] ?? RESOURCES[parameter];
+  if (place === undefined) throw new Error(`Nobody said what stands for {${parameter}} of ${path}: add it to RESOURCES.`);
+  return { parameter, place };
+}
