@@ -12,7 +12,10 @@ const RETRIES = process.env['CI'] === undefined ? 0 : 1;
 
 const NEVER = ['**/node_modules/**', 'dist/**', '.cache/**', '.belfry/**'];
 
-/** The parts of `npm test`, one after another in this order; `npm run check` runs `unit` alone. */
+/** Registers the SDK for its whole process: every other spec would run with telemetry switched on. */
+const OWN_PROCESS = 'libs/telemetry/src/telemetry-sdk.spec.ts';
+
+/** The parts of `npm test`, one after another in this order; `npm run check` runs the unit parts alone. */
 export default defineConfig({
   test: {
     reporters: ['default', './scripts/closing-line-reporter.mjs'],
@@ -23,11 +26,15 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['{apps,libs,test}/**/*.spec.ts'],
-          exclude: NEVER,
+          exclude: [...NEVER, OWN_PROCESS],
           // Files of one worker share their modules: loading them anew for each file took three quarters of the time.
           isolate: false,
           sequence: { groupOrder: 0 },
         },
+      },
+      {
+        ...source,
+        test: { name: 'unit-own-process', include: [OWN_PROCESS], sequence: { groupOrder: 0 } },
       },
       {
         ...source,

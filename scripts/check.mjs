@@ -15,7 +15,7 @@ const STEPS = [
   },
   {
     name: 'unit tests',
-    args: ['node_modules/vitest/vitest.mjs', 'run', '--project', 'unit', '--reporter', 'default', '--no-color', '--silent'],
+    args: ['node_modules/vitest/vitest.mjs', 'run', '--project', 'unit*', '--reporter', 'default', '--no-color', '--silent'],
   },
 ];
 

@@ -1,6 +1,7 @@
 import { createServer } from 'node:http';
 import { propagation, trace } from '@opentelemetry/api';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { countMetric, observeMetric, recordMetric } from './metrics.js';
 import { flushTelemetry, renderMetrics } from './telemetry-handle.js';
 import { startSdk } from './telemetry-sdk.js';
 import { contextFromTraceparent, currentTraceparent, withSpan } from './tracing.js';
@@ -79,9 +80,6 @@ describe('with the SDK', () => {
   });
 
   it('renders counters, histograms and gauges in the Prometheus text format', async () => {
-    // Instruments that another spec file of this process made before the SDK was started count nothing.
-    vi.resetModules();
-    const { countMetric, observeMetric, recordMetric } = await import('./metrics.js');
     countMetric('deadLetters', 2, { reason: 'poison' });
     recordMetric('deliveryDuration', 0.3, { channel: 'inbox' });
     observeMetric('outboxPending', (result) => result.observe(7));
