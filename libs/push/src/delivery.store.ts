@@ -219,8 +219,11 @@ const CLAIM_DELIVERIES = `
 
 /**
  * $1 to $5 the keys, $6 claims, $7 states, $8 reasons, $9 next attempts, $10 attempts, $11 sealed secrets, $12 now, $13 outcomes, $14 HTTP
- * statuses, $15 times of the results. An attempt after which the delivery waits again joins the earlier ones, of which the newest are kept. The secrets tell whether a device was registered again since the claim, because each registration seals them anew; a device that is not active has none.
- * The state is compared as an expression: a plain comparison lets a planner without statistics read the index of all that is due.
+ * statuses, $15 times of the results. An attempt after which the delivery waits again joins the earlier ones, of which the newest are kept.
+ * The secrets tell whether a device was registered again since the claim, because each registration seals them anew; a device that is not
+ * active has none.
+ * The state is compared as an expression: a plain comparison lets a planner without statistics read the index of all that is due. The keys
+ * are compared with arrays of one: a plain join lets it read all deliveries into a hash join.
  */
 const WRITE_RESULTS = `
   WITH result AS (
@@ -240,9 +243,9 @@ const WRITE_RESULTS = `
         || jsonb_build_object('at', result.at, 'outcome', result.outcome, 'http_status', result.http_status, 'reason', result.reason)
         ELSE delivery.earlier_attempts END
     FROM result
-    WHERE delivery.environment_id = result.environment_id AND delivery.message_key = result.message_key
-      AND delivery.chunk_no = result.chunk_no AND delivery.subscriber_id = result.subscriber_id
-      AND delivery.device_id = result.device_id AND delivery.claim = result.claim AND delivery.state || '' = 'sending'
+    WHERE delivery.environment_id = ANY (ARRAY[result.environment_id]) AND delivery.message_key = ANY (ARRAY[result.message_key])
+      AND delivery.chunk_no = ANY (ARRAY[result.chunk_no]) AND delivery.subscriber_id = ANY (ARRAY[result.subscriber_id])
+      AND delivery.device_id = ANY (ARRAY[result.device_id]) AND delivery.claim = ANY (ARRAY[result.claim]) AND delivery.state || '' = 'sending'
     RETURNING delivery.environment_id, delivery.message_key, delivery.chunk_no, delivery.device_id, delivery.state, delivery.reason,
       result.secrets
   ), pruned AS (
