@@ -107,6 +107,9 @@ const REPEATABLE_SQLSTATES = new Set(['40001', '40P01']);
 /** SQLSTATE of a lock that did not come within lock_timeout. */
 export const LOCK_NOT_AVAILABLE_SQLSTATE = '55P03';
 
+/** SQLSTATE of a statement that was ended because it ran for too long. */
+const STATEMENT_TIMEOUT_SQLSTATE = '57014';
+
 /** How far `cause` chains are followed. */
 const CAUSE_DEPTH_MAX = 5;
 
@@ -125,6 +128,12 @@ export function errorCodeOf(error: unknown): string | undefined {
 export function isRepeatable(error: unknown): boolean {
   const code = errorCodeOf(error);
   return code !== undefined && REPEATABLE_SQLSTATES.has(code);
+}
+
+/** True when a statement gave up waiting: for a lock, or for its own end. Nothing is wrong; somebody else is at work. */
+export function isBlocked(error: unknown): boolean {
+  const code = errorCodeOf(error);
+  return code === LOCK_NOT_AVAILABLE_SQLSTATE || code === STATEMENT_TIMEOUT_SQLSTATE;
 }
 
 /** True for every failure of the connection or of the server as a whole. */

@@ -1,10 +1,28 @@
-import { type DynamicModule, Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
+import { type DynamicModule, type FactoryProvider, Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
 import { BelfryConfig } from '#config';
+import { SystemClock } from '#contracts';
 import { ATTRIBUTE, observeMetric, WideLogger } from '#telemetry';
 import { Database } from './database.js';
 import { databaseConfig } from './database.config.js';
 import { assertMigrated } from './migrate.js';
 import { openDatabase, type OpenDatabaseOptions } from './open-database.js';
+import { PartitionMaintenance } from './partitions/partition-maintenance.js';
+import { PartitionManager } from './partitions/partition-manager.js';
+import { PARTITIONED_TABLES } from './partitions/partitioned-tables.js';
+
+/** What an app says of its database. */
+export interface DatabaseModuleOptions extends Omit<OpenDatabaseOptions, 'log'> {
+  /** Keep the partitions of all tables ahead while the process runs. Every app does, so that no write depends on another one. */
+  readonly keepPartitions?: boolean;
+}
+
+/** Makes partitions ahead, whichever app needs them. */
+const KEEP_PARTITIONS: FactoryProvider<PartitionMaintenance> = {
+  provide: PartitionMaintenance,
+  inject: [Database, WideLogger],
+  useFactory: (database: Database, log: WideLogger) =>
+    new PartitionMaintenance(new PartitionManager(database, new SystemClock(), log), PARTITIONED_TABLES, log),
+};
 
 /**
  * Makes the process's one `Database` injectable everywhere. Needs `ConfigModule` (section `databaseConfig`) and `TelemetryModule`, and
@@ -23,7 +41,7 @@ export class DatabaseModule implements OnApplicationShutdown {
   constructor(@Inject(Database) private readonly database: Database) {}
 
   /** @param options `url` wins over DATABASE_URL: the embedded Postgres of the standalone app. */
-  static forRoot(options: Omit<OpenDatabaseOptions, 'log'> = {}): DynamicModule {
+  static forRoot({ keepPartitions = false, ...options }: DatabaseModuleOptions = {}): DynamicModule {
     return {
       module: DatabaseModule,
       global: true,
@@ -33,6 +51,7 @@ export class DatabaseModule implements OnApplicationShutdown {
           inject: [BelfryConfig, WideLogger],
           useFactory: (config: BelfryConfig, log: WideLogger) => openMigrated(config, { ...options, log }),
         },
+        ...(keepPartitions ? [KEEP_PARTITIONS] : []),
       ],
       exports: [Database],
     };

@@ -10,5 +10,8 @@ export { type EmbeddedPostgres, type EmbeddedPostgresOptions, startEmbeddedPostg
 export * from './migrate.js';
 export * from './partitions/partition-maintenance.js';
 export * from './partitions/partition-manager.js';
+export * from './partitions/partition-removal.js';
 export * from './partitions/partitioned-tables.js';
+export * from './retention/retention-policy.js';
+export * from './retention/row-step.js';
 export * from './schema-dump.js';

@@ -2,7 +2,7 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
  * Answers of finished writes by Idempotency-Key, so that a repeat gets the first answer. Kept for 24 hours, then deleted by
- * `IdempotencyRetention`. `response` is json, not jsonb: a repeat gets the members in the order of the first answer.
+ * the policy of libs/http. `response` is json, not jsonb: a repeat gets the members in the order of the first answer.
  */
 export class HttpIdempotency1795300000050 implements MigrationInterface {
   async up(runner: QueryRunner): Promise<void> {

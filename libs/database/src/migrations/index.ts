@@ -9,6 +9,7 @@ import { CampaignsRuns1795300000600 } from './1795300000600-campaigns-runs.js';
 import { InboxMessages1795300000700 } from './1795300000700-inbox-messages.js';
 import { PushDevices1795300000800 } from './1795300000800-push-devices.js';
 import { EngagementReceipts1795300000900 } from './1795300000900-engagement-receipts.js';
+import { RetentionLeases1795300001000 } from './1795300001000-retention-leases.js';
 import { CampaignsMessageTraces1795300001100 } from './1795300001100-campaigns-message-traces.js';
 import { CampaignsTimeline1795300001200 } from './1795300001200-campaigns-timeline.js';
 
@@ -25,6 +26,7 @@ export const MIGRATIONS = [
   InboxMessages1795300000700,
   PushDevices1795300000800,
   EngagementReceipts1795300000900,
+  RetentionLeases1795300001000,
   CampaignsMessageTraces1795300001100,
   CampaignsTimeline1795300001200,
 ];

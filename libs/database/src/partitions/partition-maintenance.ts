@@ -11,8 +11,8 @@ const MAINTENANCE_PERIOD_MS = 3_600_000;
 const PARTITIONS_AHEAD_ALARM = 2;
 
 /**
- * Keeps partitioned tables: partitions ahead are made and expired ones dropped at the start and every hour. Any number of processes may
- * run it; one works on a table at a time. A failed run is logged and the next one goes on.
+ * Keeps partitions ahead: what is missing is made at the start and every hour. Any number of processes may run it; one works on a
+ * table at a time. A failed run is logged and the next one goes on. Old partitions are the business of retention.
  */
 export class PartitionMaintenance implements OnApplicationBootstrap, OnModuleDestroy {
   private readonly partitionsAhead = new Map<string, number>();
@@ -24,7 +24,6 @@ export class PartitionMaintenance implements OnApplicationBootstrap, OnModuleDes
 
   constructor(
     private readonly manager: PartitionManager,
-    /** `PARTITIONED_TABLES`, or those of them that this app keeps, with the retention that is configured. */
     private readonly tables: readonly PartitionedTable[],
     private readonly log: DatabaseLog,
   ) {}
@@ -47,7 +46,7 @@ export class PartitionMaintenance implements OnApplicationBootstrap, OnModuleDes
     const reports: PartitionReport[] = [];
     for (const table of this.tables) {
       try {
-        reports.push(await this.manager.ensureAhead(table), await this.manager.dropExpired(table));
+        reports.push(await this.manager.ensureAhead(table));
       } catch (error) {
         this.log.warn('database.partitions.failed', { parent: table.parent }, error);
       }

@@ -12,7 +12,6 @@ const EVENTS: PartitionedTable = {
   key: { column: 'at', type: 'timestamptz' },
   interval: 'day',
   ahead: 3,
-  retentionDays: 10,
   owner: 'test',
 };
 const MESSAGES: PartitionedTable = {
@@ -27,6 +26,7 @@ describe('PartitionManager', () => {
   let test: TestDatabase;
   let clock: FixedClock;
   let manager: PartitionManager;
+  const drop = (table: PartitionedTable) => manager.dropExpired(table, { before: new Date(clock.now().getTime() - 10 * DAY_MS) });
   const run = (text: string, values: unknown[] = []) => test.database.query<Record<string, string>>({ text, values });
   const childrenOf = async (parent: string) =>
     (await run('SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = $1::regclass ORDER BY 1', [parent])).map(
@@ -94,16 +94,16 @@ describe('PartitionManager', () => {
     ]);
     // The week of the first key ends on the 23rd; ten days later it is past its retention.
     clock.set('2026-12-03T00:00:00Z');
-    expect((await manager.dropExpired(MESSAGES)).dropped).toEqual(['message_p20261109', 'message_p20261116']);
+    expect((await drop(MESSAGES)).dropped).toEqual(['message_p20261109', 'message_p20261116']);
     expect(await run('SELECT key FROM shop.message')).toEqual([{ key: nextWeek }]);
   });
 
   it('keeps a partition until its last moment is past the retention', async () => {
     await manager.ensureAhead(EVENTS);
     clock.set('2026-12-01T23:59:59.999Z');
-    expect((await manager.dropExpired(EVENTS)).dropped).toEqual([]);
+    expect((await drop(EVENTS)).dropped).toEqual([]);
     clock.advance(1);
-    expect((await manager.dropExpired(EVENTS)).dropped).toEqual(['event_p20261121']);
+    expect((await drop(EVENTS)).dropped).toEqual(['event_p20261121']);
   });
 
   it('makes partitions beside an open reader, who reads on', async () => {
@@ -123,13 +123,13 @@ describe('PartitionManager', () => {
     clock.set('2026-12-02T12:00:00Z');
     await test.database.transaction(async (reader) => {
       await reader.query({ text: 'SELECT * FROM shop.event' });
-      expect(await manager.dropExpired(EVENTS)).toMatchObject({ dropped: [], outcome: 'blocked' });
+      expect(await drop(EVENTS)).toMatchObject({ dropped: [], outcome: 'blocked' });
       // Neither other readers and writers nor new partitions wait for it.
       await run("INSERT INTO shop.event (at) VALUES ('2026-11-24T05:00:00Z')");
       expect((await manager.ensureAhead(EVENTS)).outcome).toBe('done');
-      expect(await manager.dropExpired(EVENTS)).toMatchObject({ dropped: [], outcome: 'blocked' });
+      expect(await drop(EVENTS)).toMatchObject({ dropped: [], outcome: 'blocked' });
     });
-    expect(await manager.dropExpired(EVENTS)).toMatchObject({ dropped: ['event_p20261121'], outcome: 'done' });
+    expect(await drop(EVENTS)).toMatchObject({ dropped: ['event_p20261121'], outcome: 'done' });
     expect(await tablesLike('event_p20261121')).toEqual([]);
     expect(await run('SELECT count(*) AS rows FROM shop.event')).toEqual([{ rows: '2' }]);
   });
@@ -139,7 +139,7 @@ describe('PartitionManager', () => {
     await run(`COMMENT ON TABLE shop.event_p20261121 IS 'belfry: expired partition of shop.event, to be dropped'`);
     await run('ALTER TABLE shop.event DETACH PARTITION shop.event_p20261121 CONCURRENTLY');
     await run('ALTER TABLE shop.event DETACH PARTITION shop.event_p20261122 CONCURRENTLY');
-    expect((await manager.dropExpired(EVENTS)).dropped).toEqual(['event_p20261121']);
+    expect((await drop(EVENTS)).dropped).toEqual(['event_p20261121']);
     expect(await tablesLike('event_p2026112_')).toContain('event_p20261122');
   });
 

@@ -3,7 +3,7 @@
  *
  * Life cycle of a partition: made (LIKE parent, CHECK, ATTACH; one transaction) -> written and read -> expired -> marked by a comment ->
  * detached concurrently -> dropped. Each step after "expired" is its own transaction, so a kill between two leaves a state that the next
- * run recognises (a pending detach, or a detached table with our mark) and finishes.
+ * run recognises (a pending detach, or a detached table with our mark) and finishes. Before each of them the warden is asked.
  *
  * Invariants:
  * - One process works on one table at a time (session advisory lock); the others skip it.
@@ -13,19 +13,12 @@
  */
 import { escapeIdentifier, escapeLiteral } from 'pg';
 import type { Clock } from '#contracts';
-import type { Database, Session, Sql } from '../database.js';
+import type { Database, Session } from '../database.js';
 import { type DatabaseLog, SILENT_LOG } from '../database-log.js';
-import { errorCodeOf, LOCK_NOT_AVAILABLE_SQLSTATE } from '../database.errors.js';
-import {
-  countAhead,
-  expiryOf,
-  formatBound,
-  neededRanges,
-  parseBounds,
-  partitionName,
-  subtractRanges,
-  type TimeRange,
-} from './partition-ranges.js';
+import { isBlocked } from '../database.errors.js';
+import { listDetached, listPartitions, markOf, measurePartition, quote, quoteChild, splitName } from './partition-catalog.js';
+import { countAhead, formatBound, neededRanges, partitionName, subtractRanges, type TimeRange } from './partition-ranges.js';
+import { findDue, type PartitionDueness, type RemovalWarden } from './partition-removal.js';
 import type { PartitionedTable } from './partitioned-tables.js';
 
 /** What one run did to one table. */
@@ -49,10 +42,8 @@ const PARTITION_LOCK_CLASS = 6_238_003;
 const TURN_WAIT_MS_MAX = 60_000;
 const LOCK_TIMEOUT_MS = 2_000;
 
-interface Partition extends TimeRange {
-  readonly name: string;
-  readonly detachPending: boolean;
-}
+/** Removes without asking anybody. */
+const FREE_HAND: RemovalWarden = { allow: async () => undefined, dropped: async () => undefined, silenceMsMax: 0 };
 
 export class PartitionManager {
   constructor(
@@ -73,23 +64,33 @@ export class PartitionManager {
     });
   }
 
-  /** Drops the partitions whose last moment is older than the table's retention, and finishes drops that were interrupted. */
-  dropExpired(table: PartitionedTable, options: PartitionRunOptions = {}): Promise<PartitionReport> {
-    return this.run(table, options, async (session, _created, dropped) => {
-      const partitions = await listPartitions(session, table);
-      for (const { name } of partitions.filter((partition) => partition.detachPending)) {
+  /** Drops the partitions that are due, oldest first, and finishes drops that were interrupted. */
+  dropExpired(table: PartitionedTable, dueness: PartitionDueness, warden: RemovalWarden = FREE_HAND): Promise<PartitionReport> {
+    return this.run(table, {}, async (session, _created, dropped) => {
+      await limitSilence(session, warden.silenceMsMax);
+      const drop = async (name: string, fromMs?: number) => {
+        const from = fromMs === undefined ? undefined : new Date(fromMs);
+        const partition = { name, from, ...(await measurePartition(session, table, name)) };
+        await inTransaction(session, async () => {
+          await warden.allow(session);
+          await session.execute({ text: `DROP TABLE ${quoteChild(table, name)}` });
+          await warden.dropped(partition, session);
+        });
+        dropped.push(name);
+      };
+      for (const { name } of (await listPartitions(session, table)).filter((partition) => partition.detachPending)) {
+        await warden.allow(session);
         await session.execute({ text: `ALTER TABLE ${quote(table.parent)} DETACH PARTITION ${quoteChild(table, name)} FINALIZE` });
       }
-      for (const name of await listDetached(session, table)) {
-        await dropTable(session, table, name);
-        dropped.push(name);
-      }
-      const expiryMs = expiryOf(table, this.nowMs());
-      for (const { name } of partitions.filter((partition) => partition.toMs <= expiryMs && !partition.detachPending)) {
-        await session.execute({ text: `COMMENT ON TABLE ${quoteChild(table, name)} IS ${escapeLiteral(markOf(table))}` });
+      for (const name of await listDetached(session, table)) await drop(name);
+      for (const { name, fromMs } of await findDue(session, table, dueness)) {
+        await inTransaction(session, async () => {
+          await warden.allow(session);
+          await session.execute({ text: `COMMENT ON TABLE ${quoteChild(table, name)} IS ${escapeLiteral(markOf(table))}` });
+        });
+        await warden.allow(session);
         await session.execute({ text: `ALTER TABLE ${quote(table.parent)} DETACH PARTITION ${quoteChild(table, name)} CONCURRENTLY` });
-        await dropTable(session, table, name);
-        dropped.push(name);
+        await drop(name, fromMs);
       }
     });
   }
@@ -128,7 +129,7 @@ export class PartitionManager {
       await work();
       return 'done';
     } catch (error) {
-      if (errorCodeOf(error) === LOCK_NOT_AVAILABLE_SQLSTATE) return 'blocked';
+      if (isBlocked(error)) return 'blocked';
       throw error;
     }
   }
@@ -146,6 +147,25 @@ async function prepare(session: Session, lockTimeoutMs: number): Promise<void> {
   }
 }
 
+/** 0: no limit. */
+async function limitSilence(session: Session, silenceMsMax: number): Promise<void> {
+  for (const name of ['statement_timeout', 'idle_session_timeout', 'idle_in_transaction_session_timeout']) {
+    await session.query({ text: 'SELECT set_config($1, $2, false)', values: [name, String(silenceMsMax)] });
+  }
+}
+
+async function inTransaction(session: Session, work: () => Promise<void>): Promise<void> {
+  await session.execute({ text: 'BEGIN' });
+  try {
+    await work();
+  } catch (error) {
+    // The connection may be gone, and with it the transaction.
+    await session.execute({ text: 'ROLLBACK' }).catch(() => undefined);
+    throw error;
+  }
+  await session.execute({ text: 'COMMIT' });
+}
+
 async function takeTurn(session: Session, table: PartitionedTable, { waitForTurn = false }: PartitionRunOptions): Promise<boolean> {
   await prepare(session, TURN_WAIT_MS_MAX);
   const values = [PARTITION_LOCK_CLASS, table.parent];
@@ -155,28 +175,6 @@ async function takeTurn(session: Session, table: PartitionedTable, { waitForTurn
   }
   const [row] = await session.query<{ taken: boolean }>({ text: 'SELECT pg_try_advisory_lock($1, hashtext($2)) AS taken', values });
   return row?.taken === true;
-}
-
-async function listPartitions(sql: Sql, table: PartitionedTable): Promise<Partition[]> {
-  const rows = await sql.query<{ name: string; bounds: string; detach_pending: boolean }>({
-    text: `SELECT child.relname AS name, pg_get_expr(child.relpartbound, child.oid) AS bounds, inherits.inhdetachpending AS detach_pending
-           FROM pg_inherits AS inherits JOIN pg_class AS child ON child.oid = inherits.inhrelid
-           WHERE inherits.inhparent = $1::regclass
-           ORDER BY child.relname`,
-    values: [quote(table.parent)],
-  });
-  return rows.map((row) => ({ name: row.name, detachPending: row.detach_pending, ...parseBounds(table.key.type, row.bounds) }));
-}
-
-/** Tables that were detached to be dropped, and were not. */
-async function listDetached(sql: Sql, table: PartitionedTable): Promise<string[]> {
-  const rows = await sql.query<{ name: string }>({
-    text: `SELECT relname AS name FROM pg_class
-           WHERE relnamespace = $1::regnamespace AND relkind = 'r' AND NOT relispartition AND obj_description(oid, 'pg_class') = $2
-           ORDER BY relname`,
-    values: [escapeIdentifier(splitName(table.parent).schema), markOf(table)],
-  });
-  return rows.map((row) => row.name);
 }
 
 /**
@@ -195,27 +193,4 @@ async function createPartition(session: Session, table: PartitionedTable, range:
     ALTER TABLE ${child} DROP CONSTRAINT partition_bounds;`;
   await session.execute({ text });
   return name;
-}
-
-async function dropTable(session: Session, table: PartitionedTable, name: string): Promise<void> {
-  await session.execute({ text: `DROP TABLE ${quoteChild(table, name)}` });
-}
-
-function markOf(table: PartitionedTable): string {
-  return `belfry: expired partition of ${table.parent}, to be dropped`;
-}
-
-function splitName(parent: string): { schema: string; table: string } {
-  const [schema, table] = parent.split('.');
-  if (schema === undefined || table === undefined) throw new Error(`Not a name of the form schema.table: ${parent}`);
-  return { schema, table };
-}
-
-function quote(parent: string): string {
-  const { schema, table } = splitName(parent);
-  return `${escapeIdentifier(schema)}.${escapeIdentifier(table)}`;
-}
-
-function quoteChild(table: PartitionedTable, name: string): string {
-  return `${escapeIdentifier(splitName(table.parent).schema)}.${escapeIdentifier(name)}`;
 }

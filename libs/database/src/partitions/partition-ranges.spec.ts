@@ -28,18 +28,13 @@ describe('partition ranges', () => {
   });
 
   it('are needed from the one before now to `ahead` after it', () => {
-    const ranges = neededRanges({ interval: 'day', ahead: 2, retentionDays: 30 }, at('2026-11-22T10:00:00Z'));
+    const ranges = neededRanges({ interval: 'day', ahead: 2 }, at('2026-11-22T10:00:00Z'));
     expect(ranges.map(({ fromMs }) => new Date(fromMs).toISOString().slice(0, 10))).toEqual([
       '2026-11-21',
       '2026-11-22',
       '2026-11-23',
       '2026-11-24',
     ]);
-  });
-
-  it('are not needed when retention would drop them at once', () => {
-    const ranges = neededRanges({ interval: 'day', ahead: 0, retentionDays: 0 }, at('2026-11-22T00:00:00Z'));
-    expect(ranges).toEqual([range('2026-11-22', '2026-11-23')]);
   });
 
   it('leave what exists alone when the interval changes', () => {

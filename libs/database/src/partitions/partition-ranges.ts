@@ -26,19 +26,14 @@ export function rangeAt(interval: PartitionInterval, timeMs: number): TimeRange 
 }
 
 /**
- * The ranges a table needs at a moment: the one before (late records, clocks that differ), the current one, and `ahead` more. Without
- * those that retention would drop at once.
+ * The ranges a table needs at a moment: the one before (late records, clocks that differ), the current one, and `ahead` more. No
+ * retention is shorter than an interval, so none of them is dropped at once.
  */
-export function neededRanges(table: Pick<PartitionedTable, 'interval' | 'ahead' | 'retentionDays'>, nowMs: number): TimeRange[] {
+export function neededRanges(table: Pick<PartitionedTable, 'interval' | 'ahead'>, nowMs: number): TimeRange[] {
   const current = rangeAt(table.interval, nowMs);
   const ranges = [rangeAt(table.interval, current.fromMs - 1), current];
   for (let count = 0; count < table.ahead; count += 1) ranges.push(rangeAt(table.interval, ranges.at(-1)!.toMs));
-  return ranges.filter((range) => range.toMs > expiryOf(table, nowMs));
-}
-
-/** Partitions that end at or before this moment are past their retention. */
-export function expiryOf(table: Pick<PartitionedTable, 'retentionDays'>, nowMs: number): number {
-  return nowMs - table.retentionDays * DAY_MS;
+  return ranges;
 }
 
 /** What of `range` the existing ranges do not cover: after a change of the interval, new ranges begin in the middle of old ones. */

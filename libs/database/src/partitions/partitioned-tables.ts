@@ -14,21 +14,18 @@ export interface PartitionedTable {
   readonly interval: PartitionInterval;
   /** Whole partitions that must exist after the current one. */
   readonly ahead: number;
-  /** A partition is dropped when its last moment is older. */
-  readonly retentionDays: number;
-  /** The lib that writes the table and answers for its retention. */
+  /** The lib that writes the table and declares its retention. */
   readonly owner: string;
 }
 
-/** Every partitioned table of the schema. `migrate` leaves their first partitions in place; the apps keep them up and drop the old ones. */
+/** Every partitioned table of the schema. `migrate` leaves their first partitions in place, the apps keep them ahead, and the retention
+ * policies of their owners drop the old ones. */
 export const PARTITIONED_TABLES: readonly PartitionedTable[] = [
   {
     parent: 'event_log.record',
     key: { column: 'appended_at', type: 'timestamptz' },
     interval: 'day',
     ahead: 3,
-    // No shorter than the longest `retentionHours` of a topic.
-    retentionDays: 3,
     owner: 'event-log',
   },
   {
@@ -36,7 +33,6 @@ export const PARTITIONED_TABLES: readonly PartitionedTable[] = [
     key: { column: 'message_key', type: 'uuidv7' },
     interval: 'week',
     ahead: 4,
-    retentionDays: 90,
     owner: 'inbox',
   },
   {
@@ -44,8 +40,6 @@ export const PARTITIONED_TABLES: readonly PartitionedTable[] = [
     key: { column: 'message_key', type: 'uuidv7' },
     interval: 'week',
     ahead: 4,
-    // Longer than a message may wait for its delivery (90 days), so that a run that was paused for long finds its deliveries.
-    retentionDays: 120,
     owner: 'push',
   },
   {
@@ -53,7 +47,6 @@ export const PARTITIONED_TABLES: readonly PartitionedTable[] = [
     key: { column: 'message_key', type: 'uuidv7' },
     interval: 'week',
     ahead: 4,
-    retentionDays: 180,
     owner: 'engagement',
   },
   {
@@ -61,8 +54,13 @@ export const PARTITIONED_TABLES: readonly PartitionedTable[] = [
     key: { column: 'message_key', type: 'uuidv7' },
     interval: 'week',
     ahead: 4,
-    // As long as the receipts: counts equal a recount.
-    retentionDays: 180,
     owner: 'engagement',
   },
 ];
+
+/** The declaration of a partitioned table by its name. */
+export function partitionedTable(parent: string): PartitionedTable {
+  const table = PARTITIONED_TABLES.find((each) => each.parent === parent);
+  if (table === undefined) throw new Error(`No partitioned table is declared as ${parent}.`);
+  return table;
+}
