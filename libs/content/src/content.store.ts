@@ -1,11 +1,17 @@
 import { Injectable } from '@nestjs/common';
 import { newUuid } from '#contracts';
-import { Database, type Sql } from '#database';
+import { Database, type Sql, type Transaction } from '#database';
 import type { Content, ContentFields } from './content.js';
 import { checkTemplates } from './render-content.js';
 
 /** Contents kept in memory per process; each is at most some 20 kB. */
 const CACHE_ENTRIES_MAX = 500;
+
+/** Names a content across environments. */
+export interface ContentKey {
+  readonly environmentId: string;
+  readonly contentId: string;
+}
 
 interface ContentRow {
   readonly id: string;
@@ -22,7 +28,7 @@ export class ContentStore {
   constructor(private readonly database: Database) {}
 
   /**
-   * Stores a content for ever and gives its id.
+   * Stores a content and gives its id. It stays until whoever names it removes it.
    *
    * @throws ContentTemplateInvalidError when a template cannot be read
    */
@@ -35,6 +41,16 @@ export class ContentStore {
       values: [environmentId, id, JSON.stringify(fields), personalised],
     });
     return id;
+  }
+
+  /** Deletes contents that nobody names any more. @returns how many there were */
+  static async remove(keys: readonly ContentKey[], tx: Transaction): Promise<number> {
+    return tx.execute({
+      name: 'content.remove',
+      text: `DELETE FROM content.content USING unnest($1::uuid[], $2::uuid[]) AS doomed (environment_id, id)
+        WHERE content.environment_id = doomed.environment_id AND content.id = doomed.id`,
+      values: [keys.map((key) => key.environmentId), keys.map((key) => key.contentId)],
+    });
   }
 
   /** The content of that id, the same object while it is cached; `undefined` when this environment has none. */

@@ -4,11 +4,12 @@ import { newUuid } from '#contracts';
 import { FixedClock } from '#testing';
 import { EngagementAge } from './engagement-age.js';
 import { engagementConfig } from './engagement.config.js';
-import { engagementPartitions } from './partitions/keep-partitions.js';
+import { engagementRetention } from './engagement-retention.store.js';
 
 describe('how long engagement is kept', () => {
   const clock = new FixedClock('2026-11-22T12:00:00.000Z');
-  const age = new EngagementAge(BelfryConfig.load([engagementConfig], { ENGAGEMENT_RETENTION_DAYS: '30' }), clock);
+  const config = BelfryConfig.load([engagementConfig], { ENGAGEMENT_RETENTION_DAYS: '30' });
+  const age = new EngagementAge(config, clock);
   const keyOfDaysAgo = (days: number) => newUuid(clock.now().getTime() - days * 86_400_000);
 
   it('is counted from the trigger of the message', () => {
@@ -18,9 +19,9 @@ describe('how long engagement is kept', () => {
   });
 
   it('is the same for the rows and for their counts', () => {
-    expect(engagementPartitions(30).map(({ parent, retentionDays }) => [parent, retentionDays])).toEqual([
-      ['engagement.receipt', 30],
-      ['engagement.message_count', 30],
+    expect(engagementRetention(config.of(engagementConfig)).map(({ name, keptHours }) => [name, keptHours])).toEqual([
+      ['engagement.counts', 720],
+      ['engagement.receipts', 720],
     ]);
   });
 });

@@ -8,7 +8,6 @@ import { EngagementRateLimit } from './engagement-rate-limit.js';
 import { EngagementStore } from './engagement.store.js';
 import { FollowLinkController } from './follow-link/follow-link.controller.js';
 import { FollowLink } from './follow-link/follow-link.js';
-import { KEEP_PARTITIONS } from './partitions/keep-partitions.js';
 import { RecordEngagementController } from './record-engagement/record-engagement.controller.js';
 import { RecordEngagement } from './record-engagement/record-engagement.js';
 import { TallyEngagementConsumer } from './tally-engagement/tally-engagement.consumer.js';
@@ -25,9 +24,9 @@ const SYSTEM_CLOCK = { provide: Clock, useClass: SystemClock };
 })
 export class EngagementApiModule {}
 
-/** The part of the delivery apps: writes and counts engagement and keeps its partitions. */
+/** The part of the delivery apps: writes and counts engagement. */
 @Module({
   controllers: [TallyEngagementConsumer],
-  providers: [SYSTEM_CLOCK, EngagementAge, EngagementStore, TallyEngagement, TraceEngagement, KEEP_PARTITIONS],
+  providers: [SYSTEM_CLOCK, EngagementAge, EngagementStore, TallyEngagement, TraceEngagement],
 })
 export class EngagementTallyModule {}

@@ -30,8 +30,19 @@ export const eventLogConfig = defineConfig(
     }),
     retentionHoursMax: setting('EVENT_LOG_RETENTION_HOURS_MAX', integerText({ min: 1, max: HOURS_PER_YEAR }).optional(), {
       describe:
-        'Keeps records no longer than this, whatever the contract of their topic says. Applies to topics that are created from now on.',
+        'Keeps records no longer than this, whatever the contract of their topic says. On Kafka it applies to topics that are created from ' +
+        'now on; on Postgres records are kept for a day at least.',
     }),
+    deadLetterRetentionDays: setting('EVENT_LOG_DEAD_LETTER_RETENTION_DAYS', integerText({ min: 1, max: 3_650 }).default(90), {
+      describe: 'Days after which dead letters that nobody replayed or discarded are removed, counted from their failure.',
+    }),
+    settledDeadLetterRetentionDays: setting(
+      'EVENT_LOG_SETTLED_DEAD_LETTER_RETENTION_DAYS',
+      integerText({ min: 1, max: 3_650 }).default(14),
+      {
+        describe: 'Days after which dead letters that were replayed or discarded are removed.',
+      },
+    ),
     drainMs: setting('EVENT_LOG_DRAIN_MS', integerText({ min: 0, max: 600_000 }).default(10_000), {
       describe: 'How long running consumers may take to finish at shutdown before they are aborted; their batch is then delivered again.',
       remedy: 'Stay below the time that your process manager grants before it kills.',

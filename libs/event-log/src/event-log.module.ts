@@ -1,7 +1,6 @@
 import { type BeforeApplicationShutdown, type DynamicModule, Global, Inject, Module } from '@nestjs/common';
 import { BelfryConfig, type ConfigOf } from '#config';
-import { SystemClock } from '#contracts';
-import { Database, PARTITIONED_TABLES, PartitionMaintenance, PartitionManager } from '#database';
+import { Database } from '#database';
 import { WideLogger } from '#telemetry';
 import { DeadLetterSink } from './dead-letter-sink.js';
 import { DeadLetterStore } from './dead-letters/dead-letter.store.js';
@@ -13,9 +12,6 @@ import { KafkaEventLog } from './kafka/kafka-event-log.js';
 import { OutboxRelay } from './outbox/outbox-relay.js';
 import { Outbox } from './outbox/outbox.js';
 import { PostgresEventLog } from './postgres/postgres-event-log.js';
-
-/** The tables that this lib keeps: the records of the Postgres adapter. */
-const RECORD_TABLES = PARTITIONED_TABLES.filter((table) => table.owner === 'event-log');
 
 /**
  * The event log of a process, injectable everywhere: `EventLog` (on Kafka when KAFKA_BROKERS is set, else on Postgres), `Outbox`,
@@ -49,13 +45,6 @@ export class EventLogModule implements BeforeApplicationShutdown {
           inject: [Database, EventLog, Outbox, WideLogger],
           useFactory: (database: Database, eventLog: EventLog, outbox: Outbox, log: WideLogger) =>
             new OutboxRelay({ database, eventLog, outbox, log }),
-        },
-        {
-          // With Kafka the table stays empty, and its partitions cost nothing: a change of the log finds them in place.
-          provide: PartitionMaintenance,
-          inject: [Database, WideLogger],
-          useFactory: (database: Database, log: WideLogger) =>
-            new PartitionMaintenance(new PartitionManager(database, new SystemClock(), log), RECORD_TABLES, log),
         },
         {
           provide: EventLogServer,

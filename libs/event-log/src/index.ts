@@ -2,6 +2,7 @@ export * from './event-log.js';
 export * from './event-log.config.js';
 export * from './event-log.errors.js';
 export * from './event-log.module.js';
+export * from './event-log-retention.store.js';
 export * from './event-log-server.js';
 export * from './consume-batch.js';
 export * from './dead-letter-sink.js';

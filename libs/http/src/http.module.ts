@@ -2,7 +2,6 @@ import { Global, Module } from '@nestjs/common';
 import { DependencyHealth } from './dependency-health.js';
 import { HealthController } from './health.controller.js';
 import { HealthRegistry } from './health.js';
-import { IdempotencyRetention } from './idempotency-retention.js';
 import { Idempotency } from './idempotency.js';
 import { IdempotencyStore } from './idempotency.store.js';
 import { MetricsController } from './metrics.controller.js';
@@ -18,7 +17,7 @@ export class HealthModule {}
 @Module({
   imports: [HealthModule],
   controllers: [MetricsController],
-  providers: [DependencyHealth, ShutdownService, Idempotency, IdempotencyStore, IdempotencyRetention],
+  providers: [DependencyHealth, ShutdownService, Idempotency, IdempotencyStore],
   exports: [ShutdownService, Idempotency, IdempotencyStore],
 })
 export class HttpModule {}

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { Sql, Transaction } from '#database';
+import type { Transaction } from '#database';
 
 /** One request that may be repeated: who sent it, where, under which key, and what it said. */
 export interface IdempotentRequest {
@@ -59,19 +59,5 @@ export class IdempotencyStore {
       values: [request.environmentId, request.route, request.key],
     });
     return rows[0];
-  }
-
-  /** Deletes up to `limit` records of all environments that are past their retention; rows that others hold are left for later. */
-  async deleteExpired(retentionHours: number, limit: number, sql: Sql): Promise<number> {
-    return sql.execute({
-      name: 'http.idempotency-delete-expired',
-      text: `
-        -- every environment: retention
-        DELETE FROM http.idempotency_record WHERE ctid = ANY (ARRAY(
-          SELECT ctid FROM http.idempotency_record
-          WHERE created_at < now() - make_interval(hours => $1)
-          ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED))`,
-      values: [retentionHours, limit],
-    });
   }
 }

@@ -4,7 +4,7 @@ import { HEARTBEAT_MS_MAX } from '#http';
 /** Settings of the inbox: how long messages are kept and how many streams a gateway holds. */
 export const inboxConfig = defineConfig('inbox', {
   messageRetentionDays: setting('INBOX_MESSAGE_RETENTION_DAYS', integerText({ min: 7, max: 3_650 }).default(180), {
-    describe: 'Days after which inbox messages may be removed, counted from the trigger of their campaign.',
+    describe: 'Days after which inbox messages are removed, by whole weeks, counted from the trigger of their campaign.',
     example: '180',
   }),
   streamsPerSubscriberMax: setting('INBOX_STREAMS_PER_SUBSCRIBER_MAX', integerText({ min: 1, max: 1_000 }).default(20), {

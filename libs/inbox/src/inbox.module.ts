@@ -14,7 +14,6 @@ import { ListMessagesController } from './list-messages/list-messages.controller
 import { ListMessages } from './list-messages/list-messages.js';
 import { MessagePresenter } from './message.js';
 import { MessageStore } from './message.store.js';
-import { KEEP_PARTITIONS } from './partitions/keep-partitions.js';
 import { AnnounceMessagesConsumer } from './stream/announce-messages.consumer.js';
 import { AnnounceMessages } from './stream/announce-messages.js';
 import { CatchUp } from './stream/catch-up.js';
@@ -42,10 +41,10 @@ const SYSTEM_CLOCK = { provide: Clock, useClass: SystemClock };
 })
 export class InboxApiModule {}
 
-/** The part of the inbox-delivery app: writes requested messages and keeps the table's partitions ahead. */
+/** The part of the inbox-delivery app: writes requested messages. */
 @Module({
   imports: [ContentModule, SubscribersModule],
   controllers: [DeliverInboxConsumer],
-  providers: [SYSTEM_CLOCK, InboxStore, DeliverInbox, TraceDeliveries, KEEP_PARTITIONS],
+  providers: [SYSTEM_CLOCK, InboxStore, DeliverInbox, TraceDeliveries],
 })
 export class InboxDeliveryModule {}

@@ -3,6 +3,7 @@ export { PAYLOAD_BYTES_MAX } from './deliver/encrypt-payload.js';
 export * from './push.config.js';
 export * from './push.errors.js';
 export * from './push.module.js';
+export * from './push-retention.store.js';
 export {
   canTransition,
   isTerminal,

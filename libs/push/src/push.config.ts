@@ -74,7 +74,12 @@ export const pushConfig = defineConfig('push', {
     example: '90',
   }),
   deliveryRetentionDays: setting('PUSH_DELIVERY_RETENTION_DAYS', integerText({ min: 91, max: 3_650 }).default(120), {
-    describe: 'Days after which push deliveries may be removed, counted from the trigger of their campaign.',
+    describe: 'Days after which push deliveries are removed, by whole weeks, counted from the trigger of their campaign.',
     example: '120',
+  }),
+  deviceRetentionDays: setting('PUSH_DEVICE_RETENTION_DAYS', integerText({ min: 1, max: 3_650 }).default(30), {
+    describe:
+      'Days after which a device is removed that was unsubscribed or is gone, and one that was not seen since its subscriber unsubscribed or ' +
+      'was deleted.',
   }),
 });

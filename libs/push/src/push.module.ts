@@ -12,7 +12,6 @@ import { DeliverPushConsumer } from './deliver/deliver-push.consumer.js';
 import { DeliveryStore } from './delivery.store.js';
 import { DeviceStore } from './device.store.js';
 import { LaneBell } from './lane-bell.js';
-import { KEEP_PARTITIONS } from './partitions/keep-partitions.js';
 import { pushConfig } from './push.config.js';
 import { DeviceSecrets } from './register/device-secrets.js';
 import { ManageDevicesController } from './register/manage-devices.controller.js';
@@ -55,8 +54,7 @@ const TRANSPORT: FactoryProvider<PushTransport> = {
 export class PushApiModule {}
 
 /**
- * The part of the push-delivery app: accepts delivery requests, sends what is due and keeps the table's partitions ahead. Needs
- * `TenancyModule`.
+ * The part of the push-delivery app: accepts delivery requests and sends what is due. Needs `TenancyModule`.
  */
 @Module({
   imports: [ContentModule, SubscribersModule, ReceiptModule],
@@ -78,7 +76,6 @@ export class PushApiModule {}
     LaneFactory,
     DuePoll,
     PushSender,
-    KEEP_PARTITIONS,
   ],
 })
 export class PushDeliveryModule {}

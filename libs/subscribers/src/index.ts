@@ -8,6 +8,8 @@ export * from './profile/external-id.js';
 export * from './profile/subscriber-patch.js';
 export * from './profile/subscriber-profile.js';
 export * from './subscriber.store.js';
+export * from './subscribers.config.js';
 export * from './subscribers.errors.js';
 export * from './subscribers.limits.js';
 export * from './subscribers.module.js';
+export * from './subscribers-retention.store.js';
