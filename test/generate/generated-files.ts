@@ -12,6 +12,7 @@ import * as http from '#http';
 import * as identity from '#identity';
 import * as inbox from '#inbox';
 import * as push from '#push';
+import * as retention from '#retention';
 import * as segments from '#segments';
 import * as subscribers from '#subscribers';
 import * as telemetry from '#telemetry';
@@ -38,6 +39,7 @@ const LIBS: readonly Readonly<Record<string, unknown>>[] = [
   engagement,
   deadLetters,
   webFiles,
+  retention,
 ];
 
 /** Path and text of each generated file. `npm run generate` writes them; a test fails while one of them is out of date. */
@@ -48,6 +50,7 @@ export async function generateFiles(databaseUrl: string): Promise<ReadonlyMap<st
     ['docs/openapi.json', `${JSON.stringify(await openApiDocument(databaseUrl), null, 2)}\n`],
     ['docs/observability.md', withMetricTable(await readFile('docs/observability.md', 'utf8'))],
     ['ARCHITECTURE.md', withTopicTable(await readFile('ARCHITECTURE.md', 'utf8'))],
+    ['docs/retention.md', withRetentionTables(await readFile('docs/retention.md', 'utf8'))],
     ['libs/database/schema.sql', await schemaDump(databaseUrl)],
   ]);
 }
@@ -113,6 +116,12 @@ function withMetricTable(text: string): string {
     '|---|---|---|---|---|---|',
     ...rows,
   ]);
+}
+
+/** With the periods of an installation that sets none. */
+function withRetentionTables(text: string): string {
+  const policies = retention.retentionPolicies(BelfryConfig.load(retention.RETENTION_SECTIONS.all, {}), 'all');
+  return withTable(withTable(text, 'policies', [retention.renderPolicyTable(policies)]), 'kept', [retention.renderKeptTables()]);
 }
 
 /** Puts a table between the two comments that mark its place. */

@@ -1,11 +1,17 @@
-import type { INestApplicationContext } from '@nestjs/common';
+import type { DynamicModule, INestApplicationContext } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { BelfryConfig, type Environment } from '#config';
+import { BelfryConfig, type ConfigSection, type Environment } from '#config';
 import { databaseConfig, migrate, startEmbeddedPostgres } from '#database';
 import { tenancyConfig, withEmbeddedSecretKey } from '#tenancy';
 import { CliModule } from './cli.module.js';
 import { EXIT_CODES, type ExitCode } from './exit-code.js';
 import type { Output } from './output.js';
+
+/** What a command needs beyond what every command has. */
+export interface CommandNeeds {
+  readonly sections?: readonly ConfigSection[];
+  readonly modules?: readonly DynamicModule[];
+}
 
 /** A database to work on, and how to leave it again. */
 interface OpenPostgres {
@@ -29,12 +35,15 @@ export class CliContext {
    * Runs `work` on the application's use-cases (`application.get(OpenWorkspace)`), on DATABASE_URL or on the embedded Postgres, which is
    * started or adopted. The schema is brought up to date first. Everything is closed again however the work ends.
    */
-  async withApplication<Result>(work: (application: INestApplicationContext) => Promise<Result>): Promise<Result> {
+  async withApplication<Result>(
+    work: (application: INestApplicationContext) => Promise<Result>,
+    needs: CommandNeeds = {},
+  ): Promise<Result> {
     const postgres = await this.openPostgres();
     try {
-      const config = BelfryConfig.load([databaseConfig, tenancyConfig], postgres.env);
+      const config = BelfryConfig.load([databaseConfig, tenancyConfig, ...(needs.sections ?? [])], postgres.env);
       await migrate(postgres.url);
-      const application = await NestFactory.createApplicationContext(CliModule.forRoot(config, postgres.url), {
+      const application = await NestFactory.createApplicationContext(CliModule.forRoot(config, postgres.url, needs.modules), {
         logger: false,
         abortOnError: false,
       });

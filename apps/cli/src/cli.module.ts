@@ -25,7 +25,7 @@ class CliLogModule {}
 @Module({})
 export class CliModule {
   /** @param databaseUrl of the database that the command works on, DATABASE_URL or the embedded one. */
-  static forRoot(config: BelfryConfig, databaseUrl: string): DynamicModule {
+  static forRoot(config: BelfryConfig, databaseUrl: string, modules: readonly DynamicModule[] = []): DynamicModule {
     return {
       module: CliModule,
       imports: [
@@ -37,6 +37,7 @@ export class CliModule {
         SubscribersModule,
         EventLogTablesModule,
         DeadLettersModule,
+        ...modules,
       ],
     };
   }

@@ -7,9 +7,10 @@ import { register as registerImport } from './import.command.js';
 import { register as registerInit } from './init.command.js';
 import { register as registerMigrate } from './migrate.command.js';
 import { Output, type TextSink } from './output.js';
+import { register as registerRetention } from './retention.command.js';
 
 /** One `<name>.command.ts` each. */
-const COMMANDS = [registerInit, registerImport, registerMigrate, registerDeadLetters];
+const COMMANDS = [registerInit, registerImport, registerMigrate, registerDeadLetters, registerRetention];
 
 /** What a run of the command line has of its process. */
 export interface CliProcess {

@@ -46,6 +46,9 @@ export class GatewayModule {
   ];
 
   static forRoot(): DynamicModule {
-    return { module: GatewayModule, imports: [DatabaseModule.forRoot({ applicationName: 'belfry gateway' }), EventLogModule.forRoot()] };
+    return {
+      module: GatewayModule,
+      imports: [DatabaseModule.forRoot({ applicationName: 'belfry gateway', keepPartitions: true }), EventLogModule.forRoot()],
+    };
   }
 }

@@ -13,7 +13,7 @@ export class SegmenterModule {
   static forRoot(): DynamicModule {
     return {
       module: SegmenterModule,
-      imports: [DatabaseModule.forRoot({ applicationName: 'belfry segmenter' }), EventLogModule.forRoot()],
+      imports: [DatabaseModule.forRoot({ applicationName: 'belfry segmenter', keepPartitions: true }), EventLogModule.forRoot()],
     };
   }
 }

@@ -8,6 +8,7 @@ import { httpConfig } from '#http';
 import { IdentityApiModule, identityConfig } from '#identity';
 import { InboxApiModule, InboxDeliveryModule, inboxConfig } from '#inbox';
 import { PushApiModule, PushDeliveryModule, pushConfig } from '#push';
+import { RETENTION_SECTIONS, RetentionModule } from '#retention';
 import { SegmentsApiModule } from '#segments';
 import { SubscribersApiModule } from '#subscribers';
 import { telemetryConfig } from '#telemetry';
@@ -32,6 +33,7 @@ import { DemoLoginModule, webFilesConfig, WebFilesModule } from '#web-files';
     DeadLettersApiModule,
     EngagementTallyModule,
     WebFilesModule,
+    RetentionModule.forRoot({ role: 'all' }),
   ],
 })
 export class StandaloneModule {
@@ -47,6 +49,7 @@ export class StandaloneModule {
     pushConfig,
     engagementConfig,
     webFilesConfig,
+    ...RETENTION_SECTIONS.all,
   ];
 
   /**
@@ -57,7 +60,7 @@ export class StandaloneModule {
     return {
       module: StandaloneModule,
       imports: [
-        DatabaseModule.forRoot({ url: databaseUrl, applicationName: 'belfry standalone' }),
+        DatabaseModule.forRoot({ url: databaseUrl, applicationName: 'belfry standalone', keepPartitions: true }),
         EventLogModule.forRoot(),
         ...(hasDemoLogin ? [DemoLoginModule] : []),
       ],

@@ -71,9 +71,9 @@ const MESSAGES = rowStep({
   table: 'campaigns.single_message',
   cutoffAs: 'uuid',
   due: `doomed.message_key < $1 AND doomed.expires_at < now()
-    AND (SELECT message.message_key FROM inbox.kept_message AS message WHERE message.environment_id = doomed.environment_id
+    AND (SELECT message.message_key FROM inbox.message_delivery AS message WHERE message.environment_id = doomed.environment_id
       AND message.subscriber_id = doomed.subscriber_id AND message.message_key = doomed.message_key LIMIT 1) IS NULL
-    AND (SELECT message.message_key FROM push.kept_message AS message WHERE message.environment_id = doomed.environment_id
+    AND (SELECT message.message_key FROM push.message_batch AS message WHERE message.environment_id = doomed.environment_id
       AND message.message_key = doomed.message_key LIMIT 1) IS NULL`,
   age: 'doomed.created_at',
   returning: 'environment_id, content_id',

@@ -265,6 +265,25 @@ export const METRIC = {
     description: 'Table partitions that exist ahead of now.',
     labels: [ATTRIBUTE.table],
   },
+  retentionRows: {
+    name: 'belfry.retention.rows',
+    kind: 'counter',
+    unit: '{row}',
+    description: 'Rows removed because they were past their period, by policy and table.',
+  },
+  retentionDuration: {
+    name: 'belfry.retention.duration',
+    kind: 'histogram',
+    unit: 's',
+    description: 'Duration of one run of a retention policy, by policy and outcome.',
+    bucketBounds: DURATION_BUCKETS_SECONDS,
+  },
+  retentionLastSuccessAge: {
+    name: 'belfry.retention.last_success_age',
+    kind: 'gauge',
+    unit: 's',
+    description: 'Time since a retention policy was last through, by policy.',
+  },
   eventLoopDelay: {
     name: 'nodejs.eventloop.delay.p99',
     kind: 'gauge',

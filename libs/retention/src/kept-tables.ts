@@ -1,0 +1,20 @@
+/** The tables without a policy, and why their rows stay. Together with the policies they are all tables of the schema. */
+export const KEPT_TABLES: Readonly<Record<string, string>> = {
+  'campaigns.campaign': 'until somebody deletes it',
+  'content.content': 'as long as the campaign or the single message that names it',
+  'event_log.group_member': 'until the member leaves or its lease ends',
+  'event_log.group_partition': 'as long as the topic: how far each group is',
+  'event_log.head': 'as long as the topic',
+  'event_log.outbox': 'until the record was appended, however long that takes',
+  'event_log.topic': 'for ever',
+  'identity.secret': 'until the environment is deleted; a retired secret says when it was',
+  'public.schema_migration': 'for ever',
+  'push.vapid_key': 'until the environment is deleted: devices that were registered with a retired key still need it',
+  'retention.lease': 'for ever: one row per policy',
+  'segments.segment': 'until somebody deletes it',
+  'subscribers.attribute': 'until somebody deletes it',
+  'subscribers.subscriber': 'until somebody deletes the person',
+  'tenancy.api_key': 'until the environment is deleted; a revoked key says when it was',
+  'tenancy.environment': 'until somebody deletes it',
+  'tenancy.workspace': 'until somebody deletes it',
+};
