@@ -17,6 +17,8 @@ CREATE SCHEMA inbox;
 
 CREATE SCHEMA push;
 
+CREATE SCHEMA retention;
+
 CREATE SCHEMA segments;
 
 CREATE SCHEMA subscribers;
@@ -402,6 +404,34 @@ CREATE TABLE push.vapid_key (
   CONSTRAINT vapid_key_public_key_check CHECK ((octet_length(public_key) = 65))
 );
 
+CREATE TABLE retention.lease (
+  policy text NOT NULL,
+  token bigint NOT NULL,
+  holder text NOT NULL,
+  expires_at timestamp with time zone NOT NULL,
+  due_at timestamp with time zone NOT NULL,
+  succeeded_at timestamp with time zone,
+  kept_hours integer,
+  CONSTRAINT lease_pkey PRIMARY KEY (policy)
+);
+
+CREATE TABLE retention.run (
+  id uuid NOT NULL,
+  policy text NOT NULL,
+  token bigint NOT NULL,
+  holder text NOT NULL,
+  kept_hours integer NOT NULL,
+  outcome text DEFAULT 'running'::text NOT NULL,
+  removed jsonb DEFAULT '{}'::jsonb NOT NULL,
+  partitions text[] DEFAULT '{}'::text[] NOT NULL,
+  batches integer DEFAULT 0 NOT NULL,
+  failure text,
+  started_at timestamp with time zone NOT NULL,
+  ended_at timestamp with time zone,
+  CONSTRAINT run_pkey PRIMARY KEY (id),
+  CONSTRAINT run_outcome CHECK ((outcome = ANY (ARRAY['running'::text, 'done'::text, 'blocked'::text, 'interrupted'::text, 'failed'::text])))
+);
+
 CREATE TABLE segments.segment (
   environment_id uuid NOT NULL,
   id uuid NOT NULL,
@@ -552,6 +582,13 @@ CREATE VIEW engagement.run_count AS
     subscribers
    FROM engagement.message_count;
 
+CREATE VIEW campaigns.run_message AS
+ SELECT environment_id,
+    id AS run_id,
+    message_key,
+    (finished_at IS NULL) AS is_open
+   FROM campaigns.run;
+
 CREATE VIEW campaigns.message_trace AS
  SELECT single_message.environment_id,
     single_message.message_key,
@@ -620,15 +657,25 @@ CREATE INDEX run_by_campaign ON campaigns.run USING btree (environment_id, campa
 
 CREATE UNIQUE INDEX run_by_message ON campaigns.run USING btree (environment_id, message_key);
 
+CREATE INDEX run_by_message_key ON campaigns.run USING btree (message_key);
+
+CREATE INDEX run_finished ON campaigns.run USING btree (finished_at) WHERE (finished_at IS NOT NULL);
+
 CREATE INDEX run_open ON campaigns.run USING btree (id) WHERE (state = ANY (ARRAY['triggered'::text, 'running'::text, 'cancelling'::text]));
 
 CREATE INDEX run_paused ON campaigns.run USING btree (id) WHERE (state = 'paused'::text);
+
+CREATE INDEX single_message_by_key ON campaigns.single_message USING btree (message_key);
 
 CREATE INDEX dead_letter_by_environment ON event_log.dead_letter USING btree (environment_id, id) WHERE (environment_id IS NOT NULL);
 
 CREATE INDEX dead_letter_by_key ON event_log.dead_letter USING btree (environment_id, key) WHERE (environment_id IS NOT NULL);
 
+CREATE INDEX dead_letter_failed ON event_log.dead_letter USING btree (failed_at) WHERE (settled_at IS NULL);
+
 CREATE UNIQUE INDEX dead_letter_once ON event_log.dead_letter USING btree (group_name, topic, partition, record_offset, sha256(value));
+
+CREATE INDEX dead_letter_settled ON event_log.dead_letter USING btree (settled_at) WHERE (settled_at IS NOT NULL);
 
 CREATE INDEX dead_letter_waiting ON event_log.dead_letter USING btree (topic, id) WHERE (state = 'waiting'::text);
 
@@ -638,6 +685,8 @@ CREATE INDEX idempotency_record_created_at ON http.idempotency_record USING btre
 
 CREATE INDEX message_unread ON ONLY inbox.message USING btree (subscriber_id) WHERE ((read_at IS NULL) AND (archived_at IS NULL));
 
+CREATE INDEX batch_by_message_key ON push.batch USING btree (message_key);
+
 CREATE INDEX batch_by_run ON push.batch USING btree (environment_id, run_id) WHERE (run_id IS NOT NULL);
 
 CREATE INDEX batch_open ON push.batch USING btree (message_key, chunk_no) WHERE (settled_at IS NULL);
@@ -646,9 +695,17 @@ CREATE INDEX delivery_due ON ONLY push.delivery USING btree (vendor, lane, next_
 
 CREATE INDEX device_by_subscriber ON push.device USING btree (environment_id, subscriber_id, id);
 
+CREATE INDEX device_inactive ON push.device USING btree (state_changed_at) WHERE (state <> 'active'::text);
+
 CREATE INDEX device_reachable ON push.device USING btree (environment_id, subscriber_id) WHERE (state = 'active'::text);
 
 CREATE UNIQUE INDEX vapid_key_live ON push.vapid_key USING btree (environment_id) WHERE (retired_at IS NULL);
+
+CREATE INDEX run_by_time ON retention.run USING btree (started_at);
+
+CREATE INDEX run_running ON retention.run USING btree (policy) WHERE (outcome = 'running'::text);
+
+CREATE INDEX subscriber_unsubscribed ON subscribers.subscriber USING btree (unsubscribed_at) WHERE (unsubscribed_at IS NOT NULL);
 
 ALTER TABLE event_log.group_member ADD CONSTRAINT group_member_topic_id_fkey FOREIGN KEY (topic_id) REFERENCES event_log.topic(topic_id);
 

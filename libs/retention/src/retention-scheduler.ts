@@ -1,7 +1,7 @@
 import { type BeforeApplicationShutdown, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { BelfryConfig } from '#config';
 import { ShutdownService } from '#http';
-import { observeMetric, WideLogger } from '#telemetry';
+import { ATTRIBUTE, observeMetric, WideLogger } from '#telemetry';
 import { RetentionPolicies } from './policies.js';
 import { retentionConfig } from './retention.config.js';
 import { RetentionStore } from './retention.store.js';
@@ -22,7 +22,8 @@ export class RetentionScheduler implements OnApplicationBootstrap, BeforeApplica
   /** When each policy was last through, in milliseconds of this process's monotonic clock. */
   private readonly succeededMs = new Map<string, number>();
   private readonly stopObserving = observeMetric('retentionLastSuccessAge', (result) => {
-    for (const [policy, atMs] of this.succeededMs) result.observe((performance.now() - atMs) / MS_PER_SECOND, { policy });
+    for (const [policy, atMs] of this.succeededMs)
+      result.observe((performance.now() - atMs) / MS_PER_SECOND, { [ATTRIBUTE.policy]: policy });
   });
   private timer: NodeJS.Timeout | undefined;
   private pass: Promise<void> | undefined;

@@ -15,7 +15,7 @@ import { Injectable } from '@nestjs/common';
 import { BelfryConfig, type ConfigOf } from '#config';
 import { SystemClock } from '#contracts';
 import { Database, isBlocked, type PartitionStep, PartitionManager, type RetentionPolicy, type RowStep, type Transaction } from '#database';
-import { countMetric, recordMetric, WideLogger } from '#telemetry';
+import { ATTRIBUTE, countMetric, recordMetric, WideLogger } from '#telemetry';
 import { limitSilence, silenceMsOf } from './limit-silence.js';
 import { retentionConfig } from './retention.config.js';
 import { LeaseLostError } from './retention.errors.js';
@@ -78,7 +78,7 @@ export class RunPolicy {
     if (lease === undefined) return { policy: policy.name, outcome: 'busy', ...tally, durationMs: 0 };
     const { outcome, failure } = await this.settle(lease, await this.removeAll(policy, lease, tally, options.signal));
     const durationMs = Math.round(performance.now() - startedMs);
-    recordMetric('retentionDuration', durationMs / MS_PER_SECOND, { policy: policy.name, outcome });
+    recordMetric('retentionDuration', durationMs / MS_PER_SECOND, { [ATTRIBUTE.policy]: policy.name, [ATTRIBUTE.outcome]: outcome });
     const { removed, partitions, batches } = tally;
     const fields = { policy: policy.name, outcome, removed, partitions, batches, token: lease.token, duration_ms: durationMs };
     if (outcome === 'failed') this.log.warn('retention.policy.ran', fields, failure);
@@ -100,6 +100,8 @@ export class RunPolicy {
     const cutoff = new Date(lease.at.getTime() - policy.keptHours * MS_PER_HOUR);
     try {
       for (const step of policy.steps) {
+        // A counter that starts with its first row has no rate for that row.
+        countRows(lease, step.kind === 'rows' ? step.table : step.table.parent, 0);
         const outcome =
           step.kind === 'rows'
             ? await this.removeRows(step, cutoff, { lease, tally, signal })
@@ -196,6 +198,10 @@ function addUp({ lease, tally }: RunAtHand, { rows, partition }: RemovedBatch): 
   if (partition !== undefined) tally.partitions.push(partition);
   for (const [table, removed] of Object.entries(rows)) {
     tally.removed[table] = (tally.removed[table] ?? 0) + removed;
-    countMetric('retentionRows', removed, { policy: lease.policy, table });
+    countRows(lease, table, removed);
   }
+}
+
+function countRows({ policy }: Lease, table: string, rows: number): void {
+  countMetric('retentionRows', rows, { [ATTRIBUTE.policy]: policy, [ATTRIBUTE.table]: table });
 }

@@ -34,6 +34,7 @@ export const ATTRIBUTE = {
   kind: 'belfry.engagement.kind',
   state: 'belfry.state',
   table: 'belfry.table',
+  policy: 'belfry.retention.policy',
 } as const;
 
 /** What a metric is: counters only grow, histograms hold durations and sizes, gauges are read at each collection. */
@@ -51,7 +52,17 @@ export interface MetricFacts {
 
 /** Attributes that may be labels of a metric: never a subscriber, message, run, environment or endpoint. */
 export type MetricLabel = (typeof ATTRIBUTE)[
-  'messagingDestination' | 'messagingConsumerGroup' | 'channel' | 'outcome' | 'reason' | 'lane' | 'vendor' | 'kind' | 'state' | 'table'];
+  | 'messagingDestination'
+  | 'messagingConsumerGroup'
+  | 'channel'
+  | 'outcome'
+  | 'reason'
+  | 'lane'
+  | 'vendor'
+  | 'kind'
+  | 'state'
+  | 'table'
+  | 'policy'];
 
 /** Bucket bounds in seconds, from a fast statement to a slow batch. */
 const DURATION_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
@@ -269,20 +280,23 @@ export const METRIC = {
     name: 'belfry.retention.rows',
     kind: 'counter',
     unit: '{row}',
-    description: 'Rows removed because they were past their period, by policy and table.',
+    description: 'Rows removed because they were past their period.',
+    labels: [ATTRIBUTE.policy, ATTRIBUTE.table],
   },
   retentionDuration: {
     name: 'belfry.retention.duration',
     kind: 'histogram',
     unit: 's',
-    description: 'Duration of one run of a retention policy, by policy and outcome.',
+    description: 'Duration of one run of a retention policy.',
+    labels: [ATTRIBUTE.policy, ATTRIBUTE.outcome],
     bucketBounds: DURATION_BUCKETS_SECONDS,
   },
   retentionLastSuccessAge: {
     name: 'belfry.retention.last_success_age',
     kind: 'gauge',
     unit: 's',
-    description: 'Time since a retention policy was last through, by policy.',
+    description: 'Time since a retention policy was last through.',
+    labels: [ATTRIBUTE.policy],
   },
   eventLoopDelay: {
     name: 'nodejs.eventloop.delay.p99',
