@@ -94,6 +94,16 @@ export class AppProcess {
     }
   }
 
+  /** Stops the process in its tracks, as a paused machine does; it holds its connections and knows nothing of it. */
+  freeze(): void {
+    this.child?.kill('SIGSTOP');
+  }
+
+  /** Lets a frozen process go on. */
+  thaw(): void {
+    this.child?.kill('SIGCONT');
+  }
+
   /** Starts it again at the same address; when it still runs it is ended first. */
   async restart(signal: EndSignal = 'SIGTERM'): Promise<void> {
     await this.end(signal);
