@@ -212,7 +212,10 @@ export class RetentionFixture {
     });
     const snapshot = new Map<string, string[]>();
     for (const { parent } of tables) {
-      const rows = await this.database.query<{ row: string }>({ text: `SELECT each::text AS row FROM ${parent} AS each ORDER BY 1` });
+      const rows = await this.database.query<{ row: string }>({
+        text: `-- every environment: all that a run could have changed
+          SELECT each::text AS row FROM ${parent} AS each ORDER BY 1`,
+      });
       snapshot.set(
         parent,
         rows.map(({ row }) => row),
