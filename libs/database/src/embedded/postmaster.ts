@@ -110,11 +110,16 @@ export async function startPostmaster(
   }
 }
 
-/** Stops the server: running statements are cancelled, everything committed is kept. Nothing to stop is fine. */
+/** Stops the server: running statements are cancelled, everything committed is kept. Nothing to stop is fine, also when it dies meanwhile. */
 export async function stopPostmaster(command: PostmasterCommand): Promise<void> {
   const running = await readPidFile(command.cluster);
-  if (running === undefined || (await inspectProcess(running.pid, command.cluster)) !== 'postmaster') return;
-  await control(command, ['stop', '-m', 'fast']);
+  const runs = async () => running !== undefined && (await inspectProcess(running.pid, command.cluster)) === 'postmaster';
+  if (!(await runs())) return;
+  try {
+    await control(command, ['stop', '-m', 'fast']);
+  } catch (error) {
+    if (await runs()) throw error;
+  }
 }
 
 /** The connection URL of a database of the cluster. */

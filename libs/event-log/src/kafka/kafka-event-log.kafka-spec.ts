@@ -41,6 +41,7 @@ async function makeHarness(brokers: readonly string[], compression: 'none' | 'gz
       socketsOf.get(log)?.cut();
       killed.push(log);
     },
+    end: (log) => log.close(0),
     close: async () => {
       await Promise.all(killed.map((log) => log.close(0)));
     },

@@ -22,9 +22,10 @@ describeEventLog('Postgres', async () => {
       await databases.get(log)?.close();
       await log.close(0);
     },
-    close: async () => {
-      await Promise.all([...databases.values()].map((database) => database.close()));
-      await test.close();
+    end: async (log) => {
+      await log.close(0);
+      await databases.get(log)?.close();
     },
+    close: () => test.close(),
   };
 });
