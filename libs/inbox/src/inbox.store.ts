@@ -41,14 +41,17 @@ export class InboxStore {
     return gate === undefined ? undefined : { runState: gate.run_state, pending: gate.pending };
   }
 
-  /** Those of the given people who still exist. */
-  async findPresent(environmentId: string, subscriberIds: readonly string[], tx: Sql = this.database): Promise<Set<string>> {
-    const rows = await tx.query<{ id: string }>({
-      name: 'inbox_find_present',
-      text: 'SELECT id FROM subscribers.audience WHERE environment_id = $1 AND id = ANY ($2::uuid[])',
+  /** Those of the given people who do not exist any more. The others are read back only when there are any such. */
+  async findGone(environmentId: string, subscriberIds: readonly string[], tx: Sql = this.database): Promise<readonly string[]> {
+    const [row] = await tx.query<{ present: string[] | null }>({
+      name: 'inbox_find_gone',
+      text: `SELECT CASE WHEN count(*) < cardinality($2::uuid[]) THEN coalesce(array_agg(id), '{}') END AS present
+        FROM subscribers.audience WHERE environment_id = $1 AND id = ANY ($2::uuid[])`,
       values: [environmentId, toUuidArray(subscriberIds)],
     });
-    return new Set(rows.map((row) => row.id));
+    if (row === undefined || row.present === null) return [];
+    const present = new Set(row.present);
+    return subscriberIds.filter((id) => !present.has(id));
   }
 
   /**

@@ -7,9 +7,12 @@ import { PartitionWorker } from './partition-worker.js';
 import { WorkerSlots } from './worker-slots.js';
 
 /** How often the group coordinator hears of the member; a rebalance is noticed within it. */
-const HEARTBEAT_INTERVAL_MS = 500;
-/** Longest wait of a fetch for new records: bounds how late a rebalance, a resumed partition or a shutdown is noticed. */
-const FETCH_WAIT_MS_MAX = 250;
+const HEARTBEAT_INTERVAL_MS = 1_000;
+/**
+ * Longest wait of a fetch for new records, which end it at once. Bounds how late a rebalance, a resumed partition or a shutdown is noticed;
+ * a quarter of it would cost an idle process four times the CPU.
+ */
+const FETCH_WAIT_MS_MAX = 1_000;
 /** How long the other members may take to join again. Handlers do not delay it, see PartitionWorker. */
 const REBALANCE_MS_MAX = 30_000;
 /** New partitions of a topic are taken up within this time. */

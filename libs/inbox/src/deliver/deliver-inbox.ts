@@ -89,10 +89,10 @@ export class DeliverInbox {
       const profiles = await this.subscribers.readProfiles(request.environment_id, recipientIds, work.tx);
       return renderRecipients({ content, recipientIds, profiles }, work.progress);
     }
-    const present = await this.inbox.findPresent(request.environment_id, recipientIds, work.tx);
-    const gone = recipientIds.filter((id) => !present.has(id));
+    const gone = await this.inbox.findGone(request.environment_id, recipientIds, work.tx);
+    const isGone = new Set(gone);
     return {
-      subscriberIds: gone.length === 0 ? recipientIds : recipientIds.filter((id) => present.has(id)),
+      subscriberIds: gone.length === 0 ? recipientIds : recipientIds.filter((id) => !isGone.has(id)),
       failures: failAll(gone, 'subscriber_gone'),
     };
   }
