@@ -59,6 +59,21 @@ export function compareRounds(
   };
 }
 
+/** A figure that has to reach its target. */
+export function atLeast(metric: string, unit: string, value: number, target: number | null): BenchResult {
+  return { metric, unit, value: rounded(value), baseline: null, ratio: null, target, ok: target === null || value >= target };
+}
+
+/** A figure that must not pass its target. */
+export function atMost(metric: string, unit: string, value: number, target: number | null): BenchResult {
+  return { metric, unit, value: rounded(value), baseline: null, ratio: null, target, ok: target === null || value <= target };
+}
+
+/** Three decimals say all that a median of a few rounds knows. */
+function rounded(value: number): number {
+  return Number(value.toFixed(3));
+}
+
 /** The report over all results. */
 export function toReport(bench: string, results: readonly BenchResult[]): BenchReport {
   return { bench, ok: results.every((result) => result.ok), results };

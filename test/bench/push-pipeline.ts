@@ -3,7 +3,7 @@ import { cpuBetween, readCpuSeconds, sumCpu } from '../support/process-cpu.js';
 import { makePushSettings } from '../support/push-stack.js';
 import { Runs } from '../support/runs.js';
 import { FULL_STACK_APPS, type Stack, startStack } from '../support/stack.js';
-import { type BenchOptions, type BenchResult, median } from './bench.js';
+import { atLeast, atMost, type BenchOptions, type BenchResult, median } from './bench.js';
 import { LoopDelays } from './event-loop-delay.js';
 import { makePushAudience } from './push-audience.js';
 
@@ -113,11 +113,11 @@ export interface PipelineTargets {
 /** The figures of the rounds. CPU is that of all processes without the sink, which stands beside it. */
 export function describePipeline(rounds: readonly PipelineRound[], targets: PipelineTargets): BenchResult[] {
   const per1000 = (isCounted: (name: string) => boolean): number =>
-    rounded(median(rounds.map(({ cpuSeconds }) => (sumCpu(cpuSeconds, isCounted) / PIPELINE_MESSAGES) * 1_000)), 3);
+    median(rounds.map(({ cpuSeconds }) => (sumCpu(cpuSeconds, isCounted) / PIPELINE_MESSAGES) * 1_000));
   const names = [...(rounds[0]?.cpuSeconds.keys() ?? [])].filter((name) => name !== SINK);
   const rate = Math.round(median(rounds.map(({ seconds }) => PIPELINE_MESSAGES / seconds)));
   const cpu = per1000((name) => name !== SINK);
-  const p99 = rounded(median(rounds.map(({ loopDelayP99Ms }) => loopDelayP99Ms)), 1);
+  const p99 = median(rounds.map(({ loopDelayP99Ms }) => loopDelayP99Ms));
   const worst = (of: (round: PipelineRound) => number): number => Math.max(...rounds.map(of));
   return [
     atLeast('messages, from the trigger to the last count', 'messages/s', rate, targets.messagesPerSecond),
@@ -150,16 +150,4 @@ export function describePipeline(rounds: readonly PipelineRound[], targets: Pipe
       null,
     ),
   ];
-}
-
-function atLeast(metric: string, unit: string, value: number, target: number): BenchResult {
-  return { metric, unit, value, baseline: null, ratio: null, target, ok: value >= target };
-}
-
-function atMost(metric: string, unit: string, value: number, target: number | null): BenchResult {
-  return { metric, unit, value, baseline: null, ratio: null, target, ok: target === null || value <= target };
-}
-
-function rounded(value: number, digits: number): number {
-  return Number(value.toFixed(digits));
 }
