@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
-import { Clock, SystemClock } from '#contracts';
+import { Clock } from '#contracts';
+import { DatabaseClock } from '#database';
 import { ContentModule } from '#content';
 import { SegmentsModule } from '#segments';
 import { SubscribersModule } from '#subscribers';
@@ -46,7 +47,7 @@ import { TriggerRunController } from './trigger-run/trigger-run.controller.js';
 import { TriggerRun } from './trigger-run/trigger-run.js';
 
 /** What both roles need of runs. */
-const RUN_PROVIDERS = [{ provide: Clock, useClass: SystemClock }, RunStore, ChunkStore, EmitRun, CloseRuns];
+const RUN_PROVIDERS = [{ provide: Clock, useExisting: DatabaseClock }, RunStore, ChunkStore, EmitRun, CloseRuns];
 
 /** The gateway's part: campaigns, triggers, runs and single messages over HTTP. */
 @Module({

@@ -1,5 +1,6 @@
 export * from './data-source.js';
 export * from './database.js';
+export * from './database-clock.js';
 export * from './database.config.js';
 export * from './database.errors.js';
 export * from './database.module.js';

@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
-import { Clock, SystemClock } from '#contracts';
+import { Clock } from '#contracts';
+import { DatabaseClock } from '#database';
 import { ContentModule } from '#content';
 import { ReceiptModule } from '#identity';
 import { SubscribersModule } from '#subscribers';
@@ -14,19 +15,19 @@ import { TallyEngagementConsumer } from './tally-engagement/tally-engagement.con
 import { TallyEngagement } from './tally-engagement/tally-engagement.js';
 import { TraceEngagement } from './tally-engagement/trace-engagement.js';
 
-const SYSTEM_CLOCK = { provide: Clock, useClass: SystemClock };
+const CLOCK = { provide: Clock, useExisting: DatabaseClock };
 
 /** The gateway's part: receipts come in, links lead on. */
 @Module({
   imports: [ContentModule, SubscribersModule, ReceiptModule],
   controllers: [RecordEngagementController, FollowLinkController],
-  providers: [SYSTEM_CLOCK, EngagementAge, EngagementRateLimit, RecordEngagement, FollowLink],
+  providers: [CLOCK, EngagementAge, EngagementRateLimit, RecordEngagement, FollowLink],
 })
 export class EngagementApiModule {}
 
 /** The part of the delivery apps: writes and counts engagement. */
 @Module({
   controllers: [TallyEngagementConsumer],
-  providers: [SYSTEM_CLOCK, EngagementAge, EngagementStore, TallyEngagement, TraceEngagement],
+  providers: [CLOCK, EngagementAge, EngagementStore, TallyEngagement, TraceEngagement],
 })
 export class EngagementTallyModule {}

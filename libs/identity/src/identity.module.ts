@@ -1,6 +1,7 @@
 import { Global, Module } from '@nestjs/common';
 import { DiscoveryModule } from '@nestjs/core';
-import { Clock, SystemClock } from '#contracts';
+import { Clock } from '#contracts';
+import { DatabaseClock } from '#database';
 import { SubscribersModule } from '#subscribers';
 import { Cors } from './browser-origins/cors.js';
 import { IdentityStore } from './identity.store.js';
@@ -16,7 +17,7 @@ import { SessionRateLimit } from './session/session-rate-limit.js';
 import { SessionTokens } from './session/session-tokens.js';
 import { VerifyIdentity } from './verify/verify-identity.js';
 
-const clockProvider = { provide: Clock, useClass: SystemClock };
+const clockProvider = { provide: Clock, useExisting: DatabaseClock };
 
 /** Identity secrets and the opening of workspaces, for the gateway and the command line. Needs `TenancyModule`. */
 @Module({

@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
-import { Clock, SystemClock } from '#contracts';
+import { Clock } from '#contracts';
+import { DatabaseClock } from '#database';
 import { ContentModule } from '#content';
 import { ReceiptModule } from '#identity';
 import { SubscribersModule } from '#subscribers';
@@ -21,23 +22,13 @@ import { StreamMessagesController } from './stream/stream-messages.controller.js
 import { StreamMessages } from './stream/stream-messages.js';
 import { TabRegistry } from './stream/tab-registry.js';
 
-const SYSTEM_CLOCK = { provide: Clock, useClass: SystemClock };
+const CLOCK = { provide: Clock, useExisting: DatabaseClock };
 
 /** The gateway's part: the subscriber's own inbox over HTTP, and the streams that the log's broadcast records feed. */
 @Module({
   imports: [ContentModule, ReceiptModule],
   controllers: [ListMessagesController, CountUnreadController, ChangeMessageController, StreamMessagesController, AnnounceMessagesConsumer],
-  providers: [
-    SYSTEM_CLOCK,
-    MessageStore,
-    MessagePresenter,
-    ListMessages,
-    ChangeMessage,
-    TabRegistry,
-    CatchUp,
-    StreamMessages,
-    AnnounceMessages,
-  ],
+  providers: [CLOCK, MessageStore, MessagePresenter, ListMessages, ChangeMessage, TabRegistry, CatchUp, StreamMessages, AnnounceMessages],
 })
 export class InboxApiModule {}
 
@@ -45,6 +36,6 @@ export class InboxApiModule {}
 @Module({
   imports: [ContentModule, SubscribersModule],
   controllers: [DeliverInboxConsumer],
-  providers: [SYSTEM_CLOCK, InboxStore, DeliverInbox, TraceDeliveries],
+  providers: [CLOCK, InboxStore, DeliverInbox, TraceDeliveries],
 })
 export class InboxDeliveryModule {}

@@ -3,7 +3,8 @@ import { rootCertificates } from 'node:tls';
 import { type FactoryProvider, Module } from '@nestjs/common';
 import { BelfryConfig } from '#config';
 import { ContentModule } from '#content';
-import { Clock, SystemClock } from '#contracts';
+import { Clock } from '#contracts';
+import { DatabaseClock } from '#database';
 import { ReceiptModule } from '#identity';
 import { SubscribersModule } from '#subscribers';
 import { BatchStore } from './batch.store.js';
@@ -33,8 +34,8 @@ import { VapidKeys } from './vapid/vapid-keys.js';
 import { ReadVapidKeyController } from './vapid/read-vapid-key.controller.js';
 import { ReadVapidKey } from './vapid/read-vapid-key.js';
 
-/** What both roles need of environments and devices. */
-const KEY_PROVIDERS = [{ provide: Clock, useClass: SystemClock }, VapidKeyStore, VapidKeys, DeviceSecrets];
+/** What both roles need of environments and devices. Senders compare leases: they share the time of Postgres. */
+const KEY_PROVIDERS = [{ provide: Clock, useExisting: DatabaseClock }, VapidKeyStore, VapidKeys, DeviceSecrets];
 
 const TRANSPORT: FactoryProvider<PushTransport> = {
   provide: PushTransport,

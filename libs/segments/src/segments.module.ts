@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
-import { Clock, SystemClock } from '#contracts';
+import { Clock } from '#contracts';
+import { DatabaseClock } from '#database';
 import { ManageSegmentsController } from './manage-segments/manage-segments.controller.js';
 import { PreviewSegmentController } from './preview-segment/preview-segment.controller.js';
 import { SegmentStore } from './segment.store.js';
@@ -12,6 +13,6 @@ export class SegmentsModule {}
 @Module({
   imports: [SegmentsModule],
   controllers: [PreviewSegmentController, ManageSegmentsController],
-  providers: [{ provide: Clock, useClass: SystemClock }],
+  providers: [{ provide: Clock, useExisting: DatabaseClock }],
 })
 export class SegmentsApiModule {}
