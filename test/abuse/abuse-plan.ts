@@ -2,7 +2,7 @@ import type { AbuseRequest } from './abuse-request.js';
 import { BODY_MUTATIONS, JSON_MUTATIONS, type Mutation } from './body-mutations.js';
 import { type OpenApiDocument, type Operation, operationsOf } from './openapi.js';
 import { HEADER_MUTATIONS, TARGET_MUTATIONS } from './request-mutations.js';
-import { Seeded } from './seeded.js';
+import { Seeded } from '../support/seeded.js';
 import { ValidRequests } from './valid-request.js';
 import { WIRE_MUTATIONS } from './wire-mutations.js';
 

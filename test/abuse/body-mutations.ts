@@ -1,6 +1,6 @@
 import { gzipSync } from 'node:zlib';
 import type { AbuseRequest, Expectation } from './abuse-request.js';
-import type { Seeded } from './seeded.js';
+import type { Seeded } from '../support/seeded.js';
 import type { ValidRequest } from './valid-request.js';
 
 /** What a mutation changes of a valid request. */

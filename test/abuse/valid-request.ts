@@ -1,6 +1,6 @@
 import type { AbuseRequest } from './abuse-request.js';
 import { type OpenApiDocument, type Operation, resolveSchema, type Schema } from './openapi.js';
-import type { Seeded } from './seeded.js';
+import type { Seeded } from '../support/seeded.js';
 
 /** A valid request together with the JSON of its body, for mutations to change. */
 export interface ValidRequest {

@@ -1,5 +1,5 @@
 import type { Mutation } from './body-mutations.js';
-import type { Seeded } from './seeded.js';
+import type { Seeded } from '../support/seeded.js';
 
 /** Mutations of how the bytes travel. The host and the keys are not theirs to know, so that the raw ones ask for public routes. */
 export const WIRE_MUTATIONS: Readonly<Record<string, Mutation>> = {

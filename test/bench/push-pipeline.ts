@@ -5,7 +5,7 @@ import { Runs } from '../support/runs.js';
 import { FULL_STACK_APPS, type Stack, startStack } from '../support/stack.js';
 import { atLeast, atMost, type BenchOptions, type BenchResult, median } from './bench.js';
 import { LoopDelays } from './event-loop-delay.js';
-import { makePushAudience } from './push-audience.js';
+import { makePushAudience } from '../support/push-audience.js';
 
 /** Messages of one round: one device for each subscriber. */
 export const PIPELINE_MESSAGES = 20_000;

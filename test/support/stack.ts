@@ -7,9 +7,9 @@
  */
 import { randomBytes } from 'node:crypto';
 import { rm } from 'node:fs/promises';
-import { Database, startEmbeddedPostgres } from '#database';
+import { Database } from '#database';
 import { freePort } from '#scripts/kafka/broker.mjs';
-import { findAbandonedDirectories, makeClusterDirectory, makeOwnedDirectory, removeAbandonedClusters } from '#testing';
+import { createTestCluster, findAbandonedDirectories, makeOwnedDirectory, removeAbandonedClusters } from '#testing';
 import { startKafkaBroker } from '../../libs/event-log/src/testing/kafka-broker.js';
 import { ApiClient, type EnvironmentKeys } from './api-client.js';
 import { AppProcess, endAbandonedProcesses } from './app-process.js';
@@ -53,8 +53,9 @@ export class Stack {
       readonly processes: ReadonlyMap<StackApp, readonly AppProcess[]>;
       readonly keys: EnvironmentKeys;
       readonly database: Database;
-      /** Ids of Postgres and, where it is this stack's own, of the broker. */
-      readonly servicePids: ReadonlyMap<string, number>;
+      readonly services: readonly StackService[];
+      /** Holds the logs and the process ids. */
+      readonly folder: string;
       readonly stop: () => Promise<void>;
     },
   ) {
@@ -76,6 +77,18 @@ export class Stack {
     const found = this.parts.processes.get(app)?.[instance];
     if (found === undefined) throw new Error(`The stack has no ${app}-${instance}.`);
     return found;
+  }
+
+  /** Postgres, or the broker where the log is Kafka. */
+  service(name: StackService['name']): StackService {
+    const found = this.parts.services.find((service) => service.name === name);
+    if (found === undefined) throw new Error(`The stack has no ${name}.`);
+    return found;
+  }
+
+  /** Where each process has its log, `<app>-<instance>.log`; removed when the stack stops. */
+  get folder(): string {
+    return this.parts.folder;
   }
 
   /** The next gateway in turn that runs, as a load balancer would choose it. */
@@ -104,7 +117,8 @@ export class Stack {
   /** Ids of everything that runs now, by name: `gateway-0`, `postgres`, `kafka`. */
   pids(): ReadonlyMap<string, number> {
     const apps = this.processes.flatMap(({ name, pid }): [string, number][] => (pid === undefined ? [] : [[name, pid]]));
-    return new Map([...apps, ...this.parts.servicePids]);
+    const services = this.parts.services.flatMap(({ name, pid }): [string, number][] => (pid === undefined ? [] : [[name, pid]]));
+    return new Map([...apps, ...services]);
   }
 
   /** The last lines that each process logged, for the report of a failed test. */
@@ -128,9 +142,11 @@ export async function startStack({ log, instances = INSTANCES, apps = STACK_APPS
     const keys = await openWorkspace(env);
     const database = await Database.open({ url: env['DATABASE_URL'] ?? '', applicationName: 'belfry e2e' });
     undo.push(() => database.close());
-    const processes = await createProcesses(env, { apps, instances }, undo);
+    const folder = await makeOwnedDirectory(STACK_FOLDER_PREFIX);
+    undo.push(() => rm(folder, { recursive: true, force: true }));
+    const processes = await createProcesses({ env, apps, instances, folder }, undo);
     await startAll([...processes.values()].flat());
-    return new Stack({ env, processes, keys, database, servicePids: services.pids, stop: () => undoAll(undo) });
+    return new Stack({ env, processes, keys, database, services: services.all, folder, stop: () => undoAll(undo) });
   } catch (error) {
     await undoAll(undo).catch((failure: unknown) => process.stderr.write(`While stopping a stack: ${String(failure)}\n`));
     throw error;
@@ -146,19 +162,28 @@ export async function removeAbandonedStacks(): Promise<void> {
   await removeAbandonedClusters();
 }
 
+/** Postgres or the broker: what the apps of a stack live on. */
+export interface StackService {
+  readonly name: 'postgres' | 'kafka';
+  /** Its process; `undefined` for brokers that were there before. */
+  readonly pid: number | undefined;
+  /** Ends it as a power cut does; its data stays. */
+  kill(): Promise<void>;
+  /** Starts it again at the same address. */
+  restart(): Promise<void>;
+}
+
 /** What the apps of a stack live on. */
 export interface Services {
   /** The environment of every process. */
   readonly env: Readonly<Record<string, string>>;
-  readonly pids: ReadonlyMap<string, number>;
+  readonly all: readonly StackService[];
 }
 
 /** Postgres and, for the log `kafka`, a broker. */
 export async function startServices(log: EventLogKind, undo: (() => Promise<unknown>)[]): Promise<Services> {
-  const dataDir = await makeClusterDirectory();
-  undo.push(() => rm(dataDir, { recursive: true, force: true }));
-  const postgres = await startEmbeddedPostgres({ dataDir });
-  undo.push(() => postgres.stop());
+  const postgres = await createTestCluster({ durable: true });
+  undo.push(() => postgres.close());
   const env: Record<string, string> = {
     PATH: process.env['PATH'] ?? '',
     HOME: process.env['HOME'] ?? '',
@@ -168,12 +193,23 @@ export async function startServices(log: EventLogKind, undo: (() => Promise<unkn
     BELFRY_HTTP_HOST: '127.0.0.1',
     LOG_FORMAT: 'json',
   };
-  const pids = new Map([['postgres', postgres.pid]]);
-  if (log === 'postgres') return { env, pids };
+  const all = [asService('postgres', postgres)];
+  if (log === 'postgres') return { env, all };
   const broker = await startKafkaBroker();
   undo.push(() => broker.close());
-  if (broker.pid !== undefined) pids.set('kafka', broker.pid);
-  return { env: { ...env, KAFKA_BROKERS: broker.brokers.join(',') }, pids };
+  return { env: { ...env, KAFKA_BROKERS: broker.brokers.join(',') }, all: [...all, asService('kafka', broker)] };
+}
+
+/** Its process id is read anew each time: it changes with a restart. */
+function asService(name: StackService['name'], server: Pick<StackService, 'pid' | 'kill' | 'restart'>): StackService {
+  return {
+    name,
+    get pid() {
+      return server.pid;
+    },
+    kill: () => server.kill(),
+    restart: () => server.restart(),
+  };
 }
 
 /** What `init --json` prints, as far as it is used here. */
@@ -195,13 +231,17 @@ export async function openWorkspace(env: Readonly<Record<string, string>>): Prom
   return { publicKey: production.public_key, apiKey: production.api_key, identitySecret: production.identity_secret };
 }
 
+interface ProcessPlan {
+  readonly env: Readonly<Record<string, string>>;
+  readonly apps: readonly StackApp[];
+  readonly instances: number;
+  readonly folder: string;
+}
+
 async function createProcesses(
-  env: Readonly<Record<string, string>>,
-  { apps, instances }: { apps: readonly StackApp[]; instances: number },
+  { env, apps, instances, folder }: ProcessPlan,
   undo: (() => Promise<unknown>)[],
 ): Promise<ReadonlyMap<StackApp, readonly AppProcess[]>> {
-  const folder = await makeOwnedDirectory(STACK_FOLDER_PREFIX);
-  undo.push(() => rm(folder, { recursive: true, force: true }));
   const processes = new Map<StackApp, readonly AppProcess[]>();
   for (const app of apps) {
     const ofApp: AppProcess[] = [];

@@ -10,6 +10,8 @@ export interface TestCluster {
   readonly url: string;
   /** Where its files are. */
   readonly dataDir: string;
+  /** Its server; another one after each restart. */
+  readonly pid: number;
   /** `kill -9` of the server; resolves when it takes no connection any more. */
   kill(): Promise<void>;
   /** Orderly stop. */
@@ -26,22 +28,25 @@ const DIRECTORY_PREFIX = 'belfry-test-';
 const REMOVAL = { recursive: true, force: true, maxRetries: 20, retryDelay: 100 } as const;
 
 /**
- * Starts a Postgres in a temporary directory. It has no fsync and no full-page writes: that risks data only when the machine dies, not
- * when the server is killed, and makes commits several times faster.
+ * Starts a Postgres in a temporary directory. Unless it is to be durable it has no fsync and no full-page writes: that risks data only
+ * when the machine dies, not when the server is killed, and makes commits several times faster.
  */
-export async function createTestCluster(): Promise<TestCluster> {
+export async function createTestCluster({ durable = false }: { readonly durable?: boolean } = {}): Promise<TestCluster> {
   const dataDir = await makeClusterDirectory();
-  let server = await startEmbeddedPostgres({ dataDir, durable: false });
+  let server = await startEmbeddedPostgres({ dataDir, durable });
   const { url, port } = server;
   return {
     url,
     dataDir,
+    get pid() {
+      return server.pid;
+    },
     kill: () => killServer(server),
     stop: async () => {
       await server.stop();
     },
     restart: async () => {
-      server = await startEmbeddedPostgres({ dataDir, durable: false, port });
+      server = await startEmbeddedPostgres({ dataDir, durable, port });
     },
     close: async () => {
       await server.stop();

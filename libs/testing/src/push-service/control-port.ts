@@ -36,7 +36,7 @@ const HANDLERS: Readonly<Record<string, Handler>> = {
   },
   'GET /counts': (service) => service.counts,
   'GET /received': (service, { query }) => page(service.received, query),
-  'GET /attempts': (service, { query }) => page(service.attempts, query),
+  'GET /attempts': (service, { query }) => page(behind(service.attempts, query), query),
   'GET /violations': (service) => service.violations,
   'POST /reset': (service) => {
     service.reset();
@@ -82,6 +82,12 @@ async function handle(service: FakePushService, request: IncomingMessage): Promi
   } catch (error) {
     return { status: 400, body: { error: error instanceof Error ? error.message : String(error) } };
   }
+}
+
+/** What came behind the request `after`: its reader is not led astray when the oldest are dropped. Numbers of requests only grow. */
+function behind<Item extends { readonly requestId: string }>(items: readonly Item[], query: URLSearchParams): readonly Item[] {
+  const after = Number(query.get('after') ?? 0);
+  return after === 0 ? items : items.filter(({ requestId }) => Number(requestId) > after);
 }
 
 /** The part of a list that begins at `from`. */

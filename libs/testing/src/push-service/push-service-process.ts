@@ -83,6 +83,11 @@ export class FakePushServiceProcess {
     return this.#all('GET /attempts');
   }
 
+  /** Attempts behind the request of that id, at most a page of them: for readers that come again and again. */
+  async attemptsAfter(requestId: string): Promise<PushAttempt[]> {
+    return this.#call(`GET /attempts?after=${requestId}`);
+  }
+
   async violations(): Promise<PushViolation[]> {
     return this.#call('GET /violations');
   }

@@ -4,25 +4,30 @@ import { SecretBox } from '#tenancy';
 import type { FakePushServiceProcess } from '#testing';
 import { demoAudience, demoAudienceCsv } from '../../apps/standalone/src/demo/demo-audience.js';
 import { DeviceSecrets } from '../../libs/push/src/register/device-secrets.js';
-import { readVapidKey } from '../support/push-stack.js';
-import type { Stack } from '../support/stack.js';
+import { readVapidKey } from './push-stack.js';
+import type { Stack } from './stack.js';
 
 /** Devices of one statement. */
 const DEVICES_PER_INSERT = 1_000;
 
-interface Person {
+/** A subscriber and the one device that is theirs. */
+export interface PushPerson {
   readonly environmentId: string;
+  /** The subscriber's id in the tables. */
   readonly id: string;
+  readonly externalId: string;
+  /** The device's name at the service. */
+  readonly deviceId: string;
 }
 
 /**
  * Imports subscribers and gives each one device at the service. The devices are written as the API writes them, but in bulk: registering
  * them is no part of what is measured.
  */
-export async function makePushAudience(stack: Stack, service: FakePushServiceProcess, subscribers: number): Promise<void> {
+export async function makePushAudience(stack: Stack, service: FakePushServiceProcess, subscribers: number): Promise<PushPerson[]> {
   await stack.api().upload('/v1/imports?id_column=id', 'text/csv', demoAudienceCsv(demoAudience(subscribers)));
-  const people = await stack.database.query<Person>({
-    text: 'SELECT environment_id AS "environmentId", id FROM subscribers.subscriber ORDER BY id',
+  const people = await stack.database.query<Omit<PushPerson, 'deviceId'>>({
+    text: 'SELECT environment_id AS "environmentId", id, external_id AS "externalId" FROM subscribers.subscriber ORDER BY id',
   });
   if (people.length !== subscribers) throw new Error(`${people.length} of ${subscribers} subscribers were imported.`);
   const vapidPublicKey = await readVapidKey(stack.gateway().url, stack.keys);
@@ -44,6 +49,7 @@ export async function makePushAudience(stack: Stack, service: FakePushServicePro
   for (let from = 0; from < rows.length; from += DEVICES_PER_INSERT)
     await insertDevices(stack.database, rows.slice(from, from + DEVICES_PER_INSERT));
   await stack.database.execute({ text: 'ANALYZE push.device, subscribers.subscriber' });
+  return people.map((person, index) => ({ ...person, deviceId: devices[index]?.deviceId ?? '' }));
 }
 
 interface DeviceRow {
