@@ -11,6 +11,7 @@ import { runFaults } from './run-faults.js';
 const KILLS_MAX = 10_000;
 const RECIPIENTS_MAX = 100_000;
 const INSTANCES_MAX = 4;
+const MINUTES_MAX = 1_440;
 
 interface FaultArguments {
   readonly kills: number;
@@ -19,6 +20,7 @@ interface FaultArguments {
   readonly scenario: Scenario[];
   readonly recipients: number;
   readonly instances: number;
+  readonly minutesMax?: number;
   readonly json: boolean;
 }
 
@@ -33,10 +35,13 @@ const options = new Command('npm run faults --')
   )
   .option('--recipients <count>', 'people of each campaign', wholeNumber(1_000, RECIPIENTS_MAX), 20_000)
   .option('--instances <count>', 'processes of each app', wholeNumber(1, INSTANCES_MAX), 2)
+  .option('--minutes-max <minutes>', 'ends the faults early; the kills that were made are counted', wholeNumber(1, MINUTES_MAX))
   .option('--json', 'print nothing but the result as one JSON object', false)
   .parse()
   .opts<FaultArguments>();
 
+// The exit ends every process that was started.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
 const unavailable = (await eventLogsUnderTest()).find(({ log }) => log === options.log)?.skipReason;
 if (unavailable !== undefined) {
   process.stderr.write(`The faults cannot run on ${options.log}: ${unavailable}\n`);

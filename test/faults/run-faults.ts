@@ -26,6 +26,8 @@ export interface FaultOptions {
   readonly recipients: number;
   /** Processes of each app. */
   readonly instances: number;
+  /** Ends the faults early; what was not done is not counted. */
+  readonly minutesMax?: number;
   /** Gets lines for people: each fault, and what went wrong. */
   readonly note: (line: string) => void;
   /** Where the logs of a failed run are kept. */
@@ -123,7 +125,8 @@ class FaultRun {
     const plan = planFaults(options);
     const broken: string[] = [];
     try {
-      for (const fault of plan) await this.disturb(fault, traffic);
+      const endMs = this.startedMs + (options.minutesMax ?? Number.POSITIVE_INFINITY) * 60_000;
+      for (const fault of plan) if (performance.now() < endMs) await this.disturb(fault, traffic);
       await this.disturbances.settle();
       this.note('every fault is over');
       await traffic.stop();
