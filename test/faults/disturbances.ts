@@ -21,6 +21,8 @@ const OUTAGES_MAX = 3;
 const STARTS_MAX = 5;
 const RECOVERY_MS_MAX = 120_000;
 const BACKEND_CONNECTIONS_MAX = 200;
+/** Of `run`. */
+const PROGRAM_MISSING = 127;
 export const POISON = 'nobody can read this, ';
 const BEHAVIOURS: Readonly<Record<string, PushServiceBehaviour>> = {
   down: { answers: [{ fault: 'reset' }] },
@@ -100,6 +102,8 @@ export class Disturbances {
     this.hold(server.name, async () => {
       await pause(forMs);
       await server.restart();
+      // Results that were waiting to be written may be lost with it.
+      if (server.name === 'postgres') await this.parts.inFlight.note();
     });
   }
 
@@ -172,11 +176,16 @@ export class Disturbances {
       .map(Number)
       .filter((child) => child > 0);
     const pids = server.name === 'postgres' ? children : [pid];
-    for (const each of pids) await run('prlimit', ['--pid', String(each), '--fsize=1']);
+    for (const each of pids) {
+      const { code, output: said } = await run('prlimit', ['--pid', String(each), '--fsize=1']);
+      // A backend may have ended meanwhile; a machine without the program cannot play this scenario.
+      if (code === PROGRAM_MISSING) throw new Error(`The scenario "disk" needs prlimit (util-linux): ${said}`);
+    }
     this.hold(server.name, async () => {
       await pause(forMs);
       await server.kill();
       await server.restart();
+      if (server.name === 'postgres') await this.parts.inFlight.note();
     });
   }
 

@@ -215,6 +215,15 @@ class Handle extends Checked {
   toString = (): string => `${this.how} ${this.pick}`;
 }
 
+/** The log catches up: everything that waits is handled, also what that brings forth. */
+class CatchUp extends Checked {
+  async act(_: Model, real: Real): Promise<void> {
+    for (let record = real.take(0); record !== undefined; record = real.take(0)) await real.handle([record]);
+  }
+
+  toString = (): string => 'catch up';
+}
+
 class Retry extends Checked {
   async act(_: Model, real: Real): Promise<void> {
     real.clock.advance(STALLED_AFTER_MS);
@@ -247,11 +256,11 @@ async function checkRun(known: ModelRun, index: number, real: Real): Promise<voi
   [known.state, known.messages] = [state, messages];
 }
 
-/** Lets everything come to its end, and handles all of it once more. */
+/** Lets everything come to its end, steers what is over, and handles all records once more. */
 async function finish(model: Model, real: Real): Promise<void> {
   for (const [index, { state }] of model.runs.entries()) if (state === 'paused') await new Control('resume', index).run(model, real);
   for (let round = 0; round < RECONCILIATIONS_MAX && model.runs.some(({ state }) => !isTerminal(state)); round += 1) {
-    for (let record = real.take(0); record !== undefined; record = real.take(0)) await real.handle([record]);
+    await new CatchUp().run(model, real);
     real.clock.advance(STALLED_AFTER_MS * 2 ** round);
     await new Retry().run(model, real);
   }
@@ -261,8 +270,10 @@ async function finish(model: Model, real: Real): Promise<void> {
     expect(counts.pending).toBe(0);
     if (state === 'finished') expect([counts.delivered, model.runs[index]?.messages]).toEqual([REACHABLE, REACHABLE]);
   }
+  for (const index of model.runs.keys())
+    for (const action of ['cancel', 'pause', 'resume'] as const) await new Control(action, index).run(model, real);
   for (const record of real.seen.slice()) await real.handle([record]);
-  for (let record = real.take(0); record !== undefined; record = real.take(0)) await real.handle([record]);
+  await new CatchUp().run(model, real);
   expect(await readEnds(model, real)).toEqual(ends);
 }
 
@@ -286,9 +297,10 @@ describe('the life of runs', () => {
       pick.map((record) => new Handle('handle', record)),
       pick.map((record) => new Handle('handle', record)),
       fc.tuple(fc.constantFrom('late', 'repeat', 'kill', 'redeliver'), pick).map(([how, record]) => new Handle(how, record)),
+      fc.constant(new CatchUp()),
       fc.constant(new Retry()),
     ];
-    const commands = fc.commands<Model, Real, boolean>(command, { maxCommands: 60 });
+    const commands = fc.commands<Model, Real, boolean>(command, { maxCommands: 60, size: 'max' });
     await fc.assert(
       fc.asyncProperty(commands, async (sequence) => {
         const [model, real]: [Model, Real] = [{ runs: [], byKey: new Map() }, new Real(test.database)];
