@@ -31,6 +31,15 @@ export interface DeviceRegistration {
   readonly at: Date;
 }
 
+/** An active device with what proves a browser to be it. */
+export interface ProvableDevice {
+  readonly id: string;
+  readonly subscriberId: string;
+  /** Endpoint and authentication secret, sealed. */
+  readonly ciphertext: Buffer;
+  readonly p256dh: Buffer;
+}
+
 /** Whose devices: every statement is bound to it, so that a foreign device is an unknown device. */
 export interface DeviceOwner {
   readonly environmentId: string;
@@ -94,6 +103,16 @@ export class DeviceStore {
         WHERE environment_id = $1 AND subscriber_id = $2 AND state <> 'unsubscribed' AND ($3::uuid IS NULL OR id > $3) ORDER BY id LIMIT $4`,
       values: [owner.environmentId, owner.subscriberId, page.afterId ?? null, page.limit],
     });
+  }
+
+  /** The active device of an endpoint with what proves that it is this device; whose it is comes out of it. */
+  async findActiveByEndpoint(environmentId: string, endpointHash: Buffer, tx: Sql = this.database): Promise<ProvableDevice | undefined> {
+    const [row] = await tx.query<ProvableDevice>({
+      text: `SELECT id, subscriber_id AS "subscriberId", ciphertext, p256dh FROM push.device
+        WHERE environment_id = $1 AND endpoint_hash = $2 AND state = 'active'`,
+      values: [environmentId, endpointHash],
+    });
+    return row;
   }
 
   /** Unsubscribes a device and forgets its secrets; repeating it changes nothing. False when the owner has no such device. */

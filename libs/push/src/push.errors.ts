@@ -32,6 +32,21 @@ export class PushEndpointNotAllowedError extends BelfryError {
   }
 }
 
+/** A subscription was to be renewed without a proof that it is this browser's. */
+export class PushSubscriptionUnprovenError extends BelfryError {
+  static override readonly facts: ErrorFacts = {
+    code: 'push_subscription_unproven',
+    httpStatus: 404,
+    disposition: 'dead-letter',
+    title: 'The old subscription is not proven',
+    hint: 'Send the registered subscription with its keys, or register the new one with a session: POST /v1/push/subscriptions.',
+  };
+
+  constructor() {
+    super('No active device of this environment has this endpoint and these keys.');
+  }
+}
+
 /** The VAPID key of an environment was asked for that nobody knows. */
 export class PushEnvironmentNotFoundError extends BelfryError {
   static override readonly facts: ErrorFacts = {
@@ -48,4 +63,9 @@ export class PushEnvironmentNotFoundError extends BelfryError {
 }
 
 /** Every error class of this context, for docs/errors.md. */
-export const PUSH_ERRORS = [PushDeviceNotFoundError, PushEndpointNotAllowedError, PushEnvironmentNotFoundError] as const;
+export const PUSH_ERRORS = [
+  PushDeviceNotFoundError,
+  PushEndpointNotAllowedError,
+  PushSubscriptionUnprovenError,
+  PushEnvironmentNotFoundError,
+] as const;

@@ -17,6 +17,9 @@ import { pushConfig } from './push.config.js';
 import { DeviceSecrets } from './register/device-secrets.js';
 import { ManageDevicesController } from './register/manage-devices.controller.js';
 import { ManageDevices } from './register/manage-devices.js';
+import { RenewRateLimit } from './register/renew-rate-limit.js';
+import { RenewSubscriptionController } from './register/renew-subscription.controller.js';
+import { RenewSubscription } from './register/renew-subscription.js';
 import { DuePoll } from './send/due-poll.js';
 import { LaneFactory } from './send/lane-factory.js';
 import { LaneSteps } from './send/lane-steps.js';
@@ -49,8 +52,8 @@ const TRANSPORT: FactoryProvider<PushTransport> = {
 
 /** The gateway's part: VAPID keys and the subscriber's own devices over HTTP. Needs `TenancyModule` and `IdentityApiModule`. */
 @Module({
-  controllers: [ReadVapidKeyController, ManageDevicesController],
-  providers: [...KEY_PROVIDERS, DeviceStore, ReadVapidKey, ManageDevices],
+  controllers: [ReadVapidKeyController, RenewSubscriptionController, ManageDevicesController],
+  providers: [...KEY_PROVIDERS, DeviceStore, ReadVapidKey, ManageDevices, RenewRateLimit, RenewSubscription],
 })
 export class PushApiModule {}
 
