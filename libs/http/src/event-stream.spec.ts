@@ -86,6 +86,13 @@ describe('openEventStream', () => {
     expect(text).toContain('id: 7\nevent: progress\ndata: {"text":"two\\nlines"}\n\n');
   });
 
+  it('answers HEAD with the headers alone, at once', async () => {
+    const response = await fetch(`${await listen()}/stream`, { method: 'HEAD' });
+    expect(response.status).toBe(200);
+    expect(response.headers.get('content-type')).toMatch('text/event-stream');
+    expect(opened.map(({ signal }) => signal.aborted)).toEqual([true]);
+  });
+
   it('sends heartbeats while nothing happens', async () => {
     const { reader } = await openClient(await listen());
     expect(await readUntil(reader, ': heartbeat\n\n')).toContain(': heartbeat');

@@ -115,6 +115,8 @@ class SseStream implements EventStream {
       'cache-control': 'no-cache, no-transform',
       'x-accel-buffering': 'no',
     });
+    // An answer without a body is not sent before its end.
+    if (this.reply.request.method === 'HEAD') return this.close();
     this.write(`retry: ${reconnectMs()}\n\n`);
     this.heartbeat = setInterval(() => this.beat(), this.heartbeatMs);
     this.heartbeat.unref();
