@@ -289,6 +289,23 @@ CREATE TABLE http.idempotency_record (
   CONSTRAINT idempotency_record_request_hash_check CHECK ((octet_length(request_hash) = 32))
 );
 
+CREATE TABLE identity.key_use (
+  environment_id uuid NOT NULL,
+  secret_id uuid NOT NULL,
+  used_on date NOT NULL,
+  uses bigint NOT NULL,
+  CONSTRAINT key_use_pkey PRIMARY KEY (environment_id, secret_id, used_on),
+  CONSTRAINT key_use_counts_something CHECK ((uses > 0))
+);
+
+CREATE TABLE identity.revocation (
+  environment_id uuid NOT NULL,
+  external_id text NOT NULL,
+  revoked_at timestamp with time zone NOT NULL,
+  changed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+  CONSTRAINT revocation_pkey PRIMARY KEY (environment_id, external_id)
+);
+
 CREATE TABLE identity.secret (
   environment_id uuid NOT NULL,
   id uuid NOT NULL,
@@ -296,7 +313,22 @@ CREATE TABLE identity.secret (
   last_four text NOT NULL,
   created_at timestamp with time zone DEFAULT now() NOT NULL,
   retired_at timestamp with time zone,
-  CONSTRAINT secret_pkey PRIMARY KEY (environment_id, id)
+  algorithm text DEFAULT 'HMAC-SHA256'::text NOT NULL,
+  key_name text,
+  retire_at timestamp with time zone,
+  first_used_at timestamp with time zone,
+  last_used_at timestamp with time zone,
+  CONSTRAINT secret_pkey PRIMARY KEY (environment_id, id),
+  CONSTRAINT secret_algorithm CHECK ((algorithm = ANY (ARRAY['HMAC-SHA256'::text, 'HS256'::text, 'RS256'::text, 'ES256'::text, 'EdDSA'::text]))),
+  CONSTRAINT secret_key_name CHECK (((key_name IS NULL) = (algorithm = 'HMAC-SHA256'::text)))
+);
+
+CREATE TABLE identity.stream_ticket (
+  environment_id uuid NOT NULL,
+  ticket_hash bytea NOT NULL,
+  session jsonb NOT NULL,
+  expires_at timestamp with time zone NOT NULL,
+  CONSTRAINT stream_ticket_pkey PRIMARY KEY (ticket_hash)
 );
 
 CREATE TABLE inbox.message (
@@ -682,6 +714,14 @@ CREATE INDEX dead_letter_waiting ON event_log.dead_letter USING btree (topic, id
 CREATE INDEX record_by_offset ON ONLY event_log.record USING btree (topic_id, partition, record_offset);
 
 CREATE INDEX idempotency_record_created_at ON http.idempotency_record USING btree (created_at);
+
+CREATE INDEX revocation_changed ON identity.revocation USING btree (changed_at);
+
+CREATE UNIQUE INDEX secret_live_key_name ON identity.secret USING btree (environment_id, key_name) WHERE (retired_at IS NULL);
+
+CREATE INDEX secret_retired ON identity.secret USING btree (retired_at) WHERE (retired_at IS NOT NULL);
+
+CREATE INDEX stream_ticket_expiry ON identity.stream_ticket USING btree (expires_at);
 
 CREATE INDEX message_unread ON ONLY inbox.message USING btree (subscriber_id) WHERE ((read_at IS NULL) AND (archived_at IS NULL));
 

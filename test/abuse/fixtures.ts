@@ -4,6 +4,7 @@ import { DeadLetterStore, Outbox } from '#event-log';
 import { waitFor } from '#testing';
 import { ApiClient, type EnvironmentKeys, openInbox } from '../support/api-client.js';
 import type { AbuseTarget } from './abuse-target.js';
+import { CURVE_POINT, RENEWABLE_AUTH } from './valid-request.js';
 
 /** People in the segment that campaigns go to. */
 const SUBSCRIBERS = 12;
@@ -19,6 +20,7 @@ interface Identified {
 export class Fixtures {
   readonly places = new Map<string, string>();
   private deadLetters = 0;
+  private sessions = 0;
 
   constructor(
     private readonly target: AbuseTarget,
@@ -51,7 +53,7 @@ export class Fixtures {
       what: 'the run of the fixtures',
       timeoutMs: RUN_MS_MAX,
     });
-    const inbox = await openInbox(this.target.url, this.keys, `${prefix}-0`);
+    const inbox = await this.openInbox();
     const [message] = (await inbox.get<{ data: { id: string; receipt: string }[] }>('/v1/inbox/messages')).data;
     if (message === undefined) throw new Error('The run of the fixtures delivered nothing.');
     this.set('id', this.keys.publicId);
@@ -70,11 +72,12 @@ export class Fixtures {
     this.set('receipt', message.receipt);
     for (const kind of ['device', 'apiKey', 'identitySecret', 'deadLetter'] as const) this.set(kind, await this.makeFresh(kind));
     await this.openSession();
+    await waitFor(async () => (await this.countKeyUses()) >= this.sessions, { what: 'the uses of the key to be written' });
   }
 
   /** A session lasts for minutes; a long run opens it again. */
   async openSession(): Promise<void> {
-    const inbox = await openInbox(this.target.url, this.keys, `${this.prefix}-0`);
+    const inbox = await this.openInbox();
     this.set('session', inbox.token ?? '');
     this.set('subscriberHash', await this.target.hash(this.keys.identitySecret, `${this.prefix}-0`));
   }
@@ -96,11 +99,12 @@ export class Fixtures {
       case 'identitySecret':
         return this.makeIdentitySecret();
       case 'device':
-        return (
-          await (
-            await openInbox(this.target.url, this.keys, `${this.prefix}-0`)
-          ).post<Identified>('/v1/push/subscriptions', { body: subscription() })
-        ).id;
+        return (await (await this.openInbox()).post<Identified>('/v1/push/subscriptions', { body: subscription() })).id;
+      case 'renewable': {
+        const device = { ...subscription(), keys: { p256dh: CURVE_POINT, auth: RENEWABLE_AUTH } };
+        await (await this.openInbox()).post('/v1/push/subscriptions', { body: device });
+        return device.endpoint;
+      }
       case 'deadLetter':
         return this.setAside();
       default:
@@ -108,15 +112,43 @@ export class Fixtures {
     }
   }
 
+  private async openInbox(): Promise<ApiClient> {
+    this.sessions += 1;
+    return openInbox(this.target.url, this.keys, `${this.prefix}-0`);
+  }
+
+  /** They are written every few seconds, not with each proof. */
+  private async countKeyUses(): Promise<number> {
+    const [row] = await this.target.database.query<{ uses: number }>({
+      text: 'SELECT coalesce(sum(uses), 0)::integer AS uses FROM identity.key_use WHERE environment_id = $1',
+      values: [this.keys.environmentId],
+    });
+    return row?.uses ?? 0;
+  }
+
   /** An environment has few of them at once: where there is no room, it is the youngest of them, which proves nobody. */
   private async makeIdentitySecret(): Promise<string> {
     try {
       return (await this.api.post<Identified>('/v1/identity-secrets')).id;
     } catch {
-      const { data } = await this.api.get<{ data: (Identified & { created_at: string })[] }>('/v1/identity-secrets');
-      const [, ...younger] = data.toSorted((left, right) => left.created_at.localeCompare(right.created_at));
-      return younger.at(-1)?.id ?? encodeId('identitySecret', newUuid());
+      return (await this.youngestSecret()) ?? encodeId('identitySecret', newUuid());
     }
+  }
+
+  /** The oldest one stays: sessions are opened with it. */
+  private async youngestSecret(): Promise<string | undefined> {
+    const { data } = await this.api.get<{ data: (Identified & { created_at: string; algorithm: string; state: string })[] }>(
+      '/v1/identity-secrets',
+    );
+    const live = data.filter(({ algorithm, state }) => algorithm === 'HMAC-SHA256' && state !== 'retired');
+    const [, ...younger] = live.toSorted((left, right) => left.created_at.localeCompare(right.created_at));
+    return younger.at(-1)?.id;
+  }
+
+  /** Takes the youngest of the identity secrets away where there is no room for another one. */
+  async makeRoomForSecret(): Promise<void> {
+    const youngest = await this.youngestSecret();
+    if (youngest !== undefined) await this.api.call('DELETE', `/v1/identity-secrets/${youngest}`).catch(() => undefined);
   }
 
   /** Lets a paused run go on. @param runId its UUID */
@@ -159,8 +191,7 @@ export class Fixtures {
   }
 }
 
-function subscription(): object {
+function subscription() {
   const endpoint = `https://updates.push.services.mozilla.com/wpush/v2/${randomBytes(24).toString('hex')}`;
-  const p256dh = 'BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4';
-  return { endpoint, keys: { p256dh, auth: randomBytes(16).toString('base64url') } };
+  return { endpoint, keys: { p256dh: CURVE_POINT, auth: randomBytes(16).toString('base64url') } };
 }

@@ -66,6 +66,9 @@ export async function runAbuse(options: AbuseOptions): Promise<AbuseReport> {
   }
 }
 
+/** Its environment has few of them: without room, no request would ever succeed. */
+const CREATE_SECRET = 'POST /v1/identity-secrets';
+
 class Attack {
   private readonly byStatus = new Map<string, number>();
   private readonly byMutation = new Map<string, number>();
@@ -137,6 +140,7 @@ class Attack {
     { home, foreign, ledger }: { home: Fixtures; foreign: Fixtures; ledger: Ledger },
   ): Promise<void> {
     await this.keepSession(home);
+    if (request.mutation === 'valid' && request.operation === CREATE_SECRET) await home.makeRoomForSecret();
     const values = new Map([...home.places, ...foreign.places]);
     for (const place of placesOf(request))
       if (place.startsWith('fresh.')) values.set(place, await home.makeFresh(place.slice('fresh.'.length)));

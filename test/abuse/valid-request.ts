@@ -33,7 +33,7 @@ const RESOURCES_OF_ROUTE: readonly (readonly [prefix: string, resource: string])
   ['/v1/messages/', 'message'],
 ];
 /** Routes that use their resource up: each request gets one of its own. */
-const CONSUMING = /^DELETE |\/(pause|resume|cancel|replay|discard)$/;
+const CONSUMING = /^DELETE |\/(pause|resume|cancel|replay|discard|retire|revoke)$/;
 /** Resources whose name another environment may use as well, or that are everybody's, so that there is no foreign one. */
 export const NAMED_BY_CALLER: ReadonlySet<string> = new Set(['subscriber', 'attribute', 'receipt', 'sdkFile', 'pageFile']);
 
@@ -53,7 +53,12 @@ const RULES: readonly unknown[] = [
 /** Members that a session is proven by, always there: without them, or with one of the others, it is no valid proof any more. */
 const PROOF: ReadonlySet<string> = new Set(['subscriber_id', 'subscriber_hash']);
 const OTHER_PROOFS: ReadonlySet<string> = new Set(['timestamp', 'traits', 'token']);
-const CURVE_POINT = 'BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4';
+/** A key of any form would do; this one needs no key material. */
+const TOKEN_KEY_PATH = '/v1/identity-secrets/token-keys';
+/** Key of every browser, which decrypts nothing here. */
+export const CURVE_POINT = 'BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4';
+/** Authentication secret of the subscriptions that requests renew: the proof that goes with their endpoint. */
+export const RENEWABLE_AUTH = 'MDEyMzQ1Njc4OWFiY2RlZg';
 
 /** Makes valid requests of routes, from their schemas and a few hints about what the schemas cannot say. */
 export class ValidRequests {
@@ -67,7 +72,7 @@ export class ValidRequests {
     const path = operation.path.replaceAll(/\{(\w+)\}/g, (_, name: string) =>
       resource?.parameter === name ? this.resourcePlace(operation, resource.place, index) : name,
     );
-    const json = operation.body?.mediaType === 'application/json' ? this.value(operation.body.schema, [], index) : undefined;
+    const json = this.jsonBody(operation, index);
     const body = json === undefined ? this.textBody(operation, index) : JSON.stringify(json);
     const headers: [string, string][] = [];
     if (operation.security === 'ApiKey') headers.push(['Authorization', 'Bearer <<home.key>>']);
@@ -88,6 +93,12 @@ export class ValidRequests {
       wire: { end: 'wait' },
     };
     return { request, operation, json, resource };
+  }
+
+  private jsonBody(operation: Operation, index: number): unknown {
+    if (operation.body?.mediaType !== 'application/json') return undefined;
+    if (operation.path === TOKEN_KEY_PATH) return { algorithm: 'HS256', kid: `abuse-${index}` };
+    return this.value(operation.body.schema, [], index);
   }
 
   private resourcePlace(operation: Operation, place: string, index: number): string {
@@ -185,13 +196,17 @@ export class ValidRequests {
         return '<<home.subscriberHash>>';
       case 'public_key':
         return '<<home.publicKey>>';
+      case 'secret':
+        return this.random.word(48);
       case 'allowed_origins':
         return this.random.chance(0.5) ? [] : [`https://${this.random.word(8)}.example.com`];
       case 'endpoint':
+        if (path.includes('old')) return '<<fresh.renewable>>';
         return `https://updates.push.services.mozilla.com/wpush/v2/${this.random.word(32)}`;
       case 'p256dh':
         return CURVE_POINT;
       case 'auth':
+        if (path.includes('old')) return RENEWABLE_AUTH;
         return this.random.bytes(16).toString('base64url');
       case 'receipt':
         return '<<home.receipt>>';

@@ -2,6 +2,7 @@ import type { DynamicModule, INestApplicationContext } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { BelfryConfig, type ConfigSection, type Environment } from '#config';
 import { databaseConfig, migrate, startEmbeddedPostgres } from '#database';
+import { identityConfig } from '#identity';
 import { tenancyConfig, withEmbeddedSecretKey } from '#tenancy';
 import { CliModule } from './cli.module.js';
 import { EXIT_CODES, type ExitCode } from './exit-code.js';
@@ -41,7 +42,7 @@ export class CliContext {
   ): Promise<Result> {
     const postgres = await this.openPostgres();
     try {
-      const config = BelfryConfig.load([databaseConfig, tenancyConfig, ...(needs.sections ?? [])], postgres.env);
+      const config = BelfryConfig.load([databaseConfig, tenancyConfig, identityConfig, ...(needs.sections ?? [])], postgres.env);
       await migrate(postgres.url);
       const application = await NestFactory.createApplicationContext(CliModule.forRoot(config, postgres.url, needs.modules), {
         logger: false,

@@ -3,6 +3,7 @@ import type { Environment } from '#config';
 import { CliContext } from './cli-context.js';
 import { exitCodeOf } from './exit-code.js';
 import { register as registerDeadLetters } from './dead-letters.command.js';
+import { register as registerIdentity } from './identity.command.js';
 import { register as registerImport } from './import.command.js';
 import { register as registerInit } from './init.command.js';
 import { register as registerMigrate } from './migrate.command.js';
@@ -10,7 +11,7 @@ import { Output, type TextSink } from './output.js';
 import { register as registerRetention } from './retention.command.js';
 
 /** One `<name>.command.ts` each. */
-const COMMANDS = [registerInit, registerImport, registerMigrate, registerDeadLetters, registerRetention];
+const COMMANDS = [registerInit, registerImport, registerIdentity, registerMigrate, registerDeadLetters, registerRetention];
 
 /** What a run of the command line has of its process. */
 export interface CliProcess {

@@ -11,4 +11,10 @@ export const identityConfig = defineConfig('identity', {
   sessionRejectionsPerMinute: setting('IDENTITY_SESSION_REJECTIONS_PER_MINUTE', integerText({ min: 1, max: 10_000_000 }).default(3_000), {
     describe: 'Refused proofs per network address in one minute, per instance; after that every call of the address gets 429.',
   }),
+  diagnosesPerMinute: setting('IDENTITY_DIAGNOSES_PER_MINUTE', integerText({ min: 1, max: 10_000 }).default(30), {
+    describe: 'Calls of POST /v1/identity/diagnose per environment in one minute, per instance; further ones get 429.',
+  }),
+  revocationPollMs: setting('IDENTITY_REVOCATION_POLL_MS', integerText({ min: 50, max: 4_000 }).default(1_000), {
+    describe: 'How often a gateway reads which subscribers and keys were revoked; their sessions and streams end by then.',
+  }),
 });

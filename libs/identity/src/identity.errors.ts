@@ -106,3 +106,63 @@ export class IdentitySecretLimitReachedError extends BelfryError {
     super(`an environment has at most ${secretsMax} live identity secrets`);
   }
 }
+
+/** A secret that somebody could guess, or that is longer than is kept. */
+export class IdentitySecretWeakError extends BelfryError {
+  static override readonly facts: ErrorFacts = {
+    code: 'identity_secret_weak',
+    httpStatus: 400,
+    disposition: 'dead-letter',
+    title: 'The identity secret is not good enough',
+    hint: 'Leave the secret out to get 256 random bits, or bring a random text of at least 32 bytes.',
+  };
+
+  constructor(bytesMin: number, bytesMax: number) {
+    super(`an identity secret has ${bytesMin} to ${bytesMax} bytes, not all of them alike`);
+  }
+}
+
+/** A key for tokens that cannot be one; the faults say why. */
+export class TokenKeyInvalidError extends BelfryError {
+  static override readonly facts: ErrorFacts = {
+    code: 'token_key_invalid',
+    httpStatus: 400,
+    disposition: 'dead-letter',
+    title: 'The key for tokens is not valid',
+    hint: 'Send a public key: RSA of 2048 bits or more, EC on P-256, or Ed25519, as PEM or in a JWKS document.',
+  };
+
+  constructor(faults: BelfryError['faults']) {
+    super('a key for tokens is not valid', { faults });
+  }
+}
+
+/** Two live keys of one environment would have the same kid. */
+export class TokenKeyExistsError extends BelfryError {
+  static override readonly facts: ErrorFacts = {
+    code: 'token_key_exists',
+    httpStatus: 409,
+    disposition: 'dead-letter',
+    title: 'A live key has this kid already',
+    hint: 'Give the new key another kid, or retire the one that has it.',
+  };
+
+  constructor(keyName: string) {
+    super(`a live key has the kid ${keyName} already`);
+  }
+}
+
+/** The environment has as many live keys for tokens as it may. */
+export class TokenKeyLimitReachedError extends BelfryError {
+  static override readonly facts: ErrorFacts = {
+    code: 'token_key_limit_reached',
+    httpStatus: 409,
+    disposition: 'dead-letter',
+    title: 'Too many live keys for tokens',
+    hint: 'Retire keys that are no longer used; GET /v1/identity-secrets shows their shares.',
+  };
+
+  constructor(keysMax: number) {
+    super(`an environment has at most ${keysMax} live keys for tokens`);
+  }
+}

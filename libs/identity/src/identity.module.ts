@@ -6,6 +6,16 @@ import { SubscribersModule } from '#subscribers';
 import { Cors } from './browser-origins/cors.js';
 import { IdentityStore } from './identity.store.js';
 import { OpenWorkspace } from './open-workspace/open-workspace.js';
+import { DiagnoseProof } from './diagnose/diagnose-proof.js';
+import { DiagnoseProofController } from './diagnose/diagnose-proof.controller.js';
+import { DiagnoseRateLimit } from './diagnose/diagnose-rate-limit.js';
+import { RevocationStore } from './revoke/revocation.store.js';
+import { RevokeSubscriberController } from './revoke/revoke-subscriber.controller.js';
+import { SessionRevocations } from './revoke/session-revocations.js';
+import { SubscriberRevocations } from './revoke/subscriber-revocations.js';
+import { KeyUsage } from './secrets/key-usage.js';
+import { ManageTokenKeysController } from './secrets/manage-token-keys.controller.js';
+import { ManageTokenKeys } from './secrets/manage-token-keys.js';
 import { LiveIdentityKeys } from './secrets/live-identity-keys.js';
 import { ManageIdentitySecretsController } from './secrets/manage-identity-secrets.controller.js';
 import { ManageIdentitySecrets } from './secrets/manage-identity-secrets.js';
@@ -15,14 +25,31 @@ import { SessionController } from './session/session.controller.js';
 import { SessionGuard } from './session/session.guard.js';
 import { SessionRateLimit } from './session/session-rate-limit.js';
 import { SessionTokens } from './session/session-tokens.js';
+import { StreamTicketStore } from './session/stream-ticket.store.js';
+import { StreamTickets } from './session/stream-tickets.js';
 import { VerifyIdentity } from './verify/verify-identity.js';
 
 const clockProvider = { provide: Clock, useExisting: DatabaseClock };
 
+const KEY_PARTS = [
+  clockProvider,
+  IdentityStore,
+  LiveIdentityKeys,
+  ManageIdentitySecrets,
+  OpenWorkspace,
+  RevocationStore,
+  SessionRevocations,
+  SubscriberRevocations,
+  KeyUsage,
+  VerifyIdentity,
+  DiagnoseProof,
+];
+
 /** Identity secrets and the opening of workspaces, for the gateway and the command line. Needs `TenancyModule`. */
 @Module({
-  providers: [clockProvider, IdentityStore, LiveIdentityKeys, ManageIdentitySecrets, OpenWorkspace],
-  exports: [Clock, IdentityStore, LiveIdentityKeys, ManageIdentitySecrets, OpenWorkspace],
+  imports: [SubscribersModule],
+  providers: KEY_PARTS,
+  exports: KEY_PARTS,
 })
 export class IdentityModule {}
 
@@ -33,8 +60,25 @@ export class IdentityModule {}
 @Global()
 @Module({
   imports: [IdentityModule, SubscribersModule, DiscoveryModule],
-  providers: [Cors, VerifyIdentity, SessionTokens, SessionGuard, SessionRateLimit, OpenSession, RefreshSession],
-  controllers: [SessionController, ManageIdentitySecretsController],
-  exports: [VerifyIdentity, SessionTokens, SessionGuard],
+  providers: [
+    Cors,
+    ManageTokenKeys,
+    SessionTokens,
+    SessionGuard,
+    SessionRateLimit,
+    StreamTicketStore,
+    StreamTickets,
+    OpenSession,
+    RefreshSession,
+    DiagnoseRateLimit,
+  ],
+  controllers: [
+    SessionController,
+    ManageTokenKeysController,
+    ManageIdentitySecretsController,
+    RevokeSubscriberController,
+    DiagnoseProofController,
+  ],
+  exports: [IdentityModule, SessionTokens, SessionGuard, StreamTickets],
 })
 export class IdentityApiModule {}

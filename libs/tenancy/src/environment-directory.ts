@@ -11,6 +11,9 @@ import { TenancyStore } from './tenancy.store.js';
 /** How long a change of an environment (its allowed origins) may stay unseen by other instances. */
 export const ENVIRONMENT_STALE_MS_MAX = 5_000;
 
+/** Environments of one workspace that are looked at together. */
+const ENVIRONMENTS_LISTED_MAX = 100;
+
 const CACHE_ENTRIES_MAX = 10_000;
 const CACHE_LIMITS = { entriesMax: CACHE_ENTRIES_MAX, ttlMs: ENVIRONMENT_STALE_MS_MAX };
 
@@ -35,6 +38,11 @@ export class EnvironmentDirectory {
   async findByPublicKey(publicKey: string): Promise<Environment | undefined> {
     if (!isKeyText('pk', publicKey)) return undefined;
     return this.byPublicKey.getOrLoad(publicKey, () => this.store.findEnvironmentByPublicKey(publicKey));
+  }
+
+  /** All environments of a workspace, oldest first. */
+  listOfWorkspace(workspaceId: string): Promise<Environment[]> {
+    return this.store.listEnvironmentsOfWorkspace(workspaceId, ENVIRONMENTS_LISTED_MAX);
   }
 
   /**

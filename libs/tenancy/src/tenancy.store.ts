@@ -89,6 +89,14 @@ export class TenancyStore {
     });
   }
 
+  /** The environments of a workspace, oldest first, at most `limit`. */
+  async listEnvironmentsOfWorkspace(workspaceId: string, limit: number): Promise<Environment[]> {
+    return this.database.query<Environment>({
+      text: `SELECT ${ENVIRONMENT_COLUMNS} FROM tenancy.environment WHERE workspace_id = $1 ORDER BY id LIMIT $2`,
+      values: [workspaceId, limit],
+    });
+  }
+
   async findEnvironmentByPublicKey(publicKey: string): Promise<Environment | undefined> {
     const [row] = await this.database.query<Environment>({
       name: 'tenancy.find-environment-by-public-key',

@@ -12,6 +12,7 @@ import { EngagementReceipts1795300000900 } from './1795300000900-engagement-rece
 import { RetentionLeases1795300001000 } from './1795300001000-retention-leases.js';
 import { CampaignsMessageTraces1795300001100 } from './1795300001100-campaigns-message-traces.js';
 import { CampaignsTimeline1795300001200 } from './1795300001200-campaigns-timeline.js';
+import { IdentityKeys1795300001400 } from './1795300001400-identity-keys.js';
 
 /** The one linear history of the schema, oldest first. */
 export const MIGRATIONS = [
@@ -29,4 +30,5 @@ export const MIGRATIONS = [
   RetentionLeases1795300001000,
   CampaignsMessageTraces1795300001100,
   CampaignsTimeline1795300001200,
+  IdentityKeys1795300001400,
 ];

@@ -3,6 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { ExpiringCache, SecretBox } from '#tenancy';
 import { IdentityStore } from '../identity.store.js';
 import type { HashKey, TokenKey } from '../verify/proof.js';
+import { openTokenKey } from './token-key.js';
 
 /** How long a retired key may go on being accepted by other instances, and a new one refused. */
 export const IDENTITY_KEYS_STALE_MS_MAX = 3_000;
@@ -49,12 +50,14 @@ export class LiveIdentityKeys {
   }
 
   private async load(environmentId: string): Promise<LiveKeys> {
-    const sealed = await this.store.listLiveSecrets(environmentId);
-    const hashKeys = sealed.map(({ id, ciphertext }) => {
+    const hashKeys: (HashKey & { id: string })[] = [];
+    const tokenKeys: (TokenKey & { id: string })[] = [];
+    for (const { id, algorithm, keyName, ciphertext } of await this.store.listLiveSecrets(environmentId)) {
       const text = this.box.open(ciphertext, identitySecretContext(environmentId));
-      return { id, key: createSecretKey(text, 'utf8') };
-    });
-    return { hashKeys, tokenKeys: [] };
+      if (algorithm === 'HMAC-SHA256') hashKeys.push({ id, key: createSecretKey(text, 'utf8') });
+      else tokenKeys.push({ id, algorithm, key: openTokenKey(algorithm, text), ...(keyName === null ? {} : { kid: keyName }) });
+    }
+    return { hashKeys, tokenKeys };
   }
 }
 

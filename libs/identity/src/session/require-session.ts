@@ -1,15 +1,16 @@
 import { applyDecorators, createParamDecorator, type ExecutionContext, SetMetadata, UseGuards } from '@nestjs/common';
-import { ApiExtension, ApiSecurity } from '@nestjs/swagger';
+import { ApiExtension, ApiQuery, ApiSecurity } from '@nestjs/swagger';
 import { SECURITY_SCHEMES, Throws } from '#http';
 import { ScopeMissingError } from '#tenancy';
 import { BrowserFacing } from '../browser-origins/browser-facing.js';
 import { OriginNotAllowedError, SessionExpiredError, SessionInvalidError, SessionMissingError } from '../identity.errors.js';
+import { IdentityRevokedError } from '../verify/proof.errors.js';
 import type { Session, SessionScope, SessionSubscriber } from './session.js';
-import { REQUIRED_SESSION_SCOPE, SessionGuard, type SessionRequest } from './session.guard.js';
+import { REQUIRED_SESSION_SCOPE, SessionGuard, type SessionRequest, TAKES_STREAM_TICKET } from './session.guard.js';
 
 /**
  * Admits session tokens to a route or a controller, opens it to pages of allowed origins (CORS), and documents both. Answers 401
- * `session_missing`, `session_invalid` or `session_expired`, 403 `origin_not_allowed`, or `scope_missing` where a scope is named and the
+ * `session_missing`, `session_invalid`, `session_expired` or `identity_revoked`, 403 `origin_not_allowed`, or `scope_missing` where a scope is named and the
  * session was not opened for it.
  */
 export function RequireSession(scope?: SessionScope): MethodDecorator & ClassDecorator {
@@ -19,7 +20,19 @@ export function RequireSession(scope?: SessionScope): MethodDecorator & ClassDec
     UseGuards(SessionGuard),
     ApiSecurity(SECURITY_SCHEMES.session),
     ApiExtension('x-permission', 'session'),
-    Throws(SessionMissingError, SessionInvalidError, SessionExpiredError, OriginNotAllowedError, ScopeMissingError),
+    Throws(SessionMissingError, SessionInvalidError, SessionExpiredError, IdentityRevokedError, OriginNotAllowedError, ScopeMissingError),
+  );
+}
+
+/** On a route with {@link RequireSession}: a single-use ticket in the query (`?ticket=`) does as well as a token in the header. */
+export function TakesStreamTicket(): MethodDecorator {
+  return applyDecorators(
+    SetMetadata(TAKES_STREAM_TICKET, true),
+    ApiQuery({
+      name: 'ticket',
+      required: false,
+      description: 'In place of the Authorization header, for EventSource: a ticket of POST /v1/session/ticket, good once.',
+    }),
   );
 }
 
@@ -31,6 +44,13 @@ export const CurrentSubscriber = createParamDecorator((_: unknown, execution: Ex
 
 /** The whole session of the request's token, on routes with {@link RequireSession}. */
 export const CurrentSession = createParamDecorator((_: unknown, execution: ExecutionContext): Session => sessionOf(execution));
+
+/** When the token behind the session is over; streams end then. */
+export const SessionExpiresAt = createParamDecorator((_: unknown, execution: ExecutionContext): Date => {
+  const { sessionExpiresAt } = execution.switchToHttp().getRequest<SessionRequest>();
+  if (sessionExpiresAt === undefined) throw new Error('the session was read on a route without RequireSession');
+  return sessionExpiresAt;
+});
 
 function sessionOf(execution: ExecutionContext): Session {
   const { session } = execution.switchToHttp().getRequest<SessionRequest>();

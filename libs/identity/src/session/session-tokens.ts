@@ -6,7 +6,7 @@ import { Clock } from '#contracts';
 import { ExpiringCache, SecretBox } from '#tenancy';
 import { SessionExpiredError, SessionInvalidError } from '../identity.errors.js';
 import { PROOF_GRADES } from '../verify/proof.js';
-import { type IssuedToken, type NewSession, type Session, SESSION_SCOPES } from './session.js';
+import { type IssuedToken, type NewSession, type Session, SESSION_SCOPES, type TokenSession } from './session.js';
 
 /** Life of one token. */
 export const SESSION_TOKEN_SECONDS = 15 * 60;
@@ -49,7 +49,7 @@ const claimsSchema = z.object({
 @Injectable()
 export class SessionTokens {
   private readonly key: Promise<webcrypto.CryptoKey>;
-  private readonly verified = new ExpiringCache<VerifiedToken>({ entriesMax: VERIFIED_TOKENS_MAX, ttlMs: VERIFIED_TOKEN_MS_MAX });
+  private readonly verified = new ExpiringCache<TokenSession>({ entriesMax: VERIFIED_TOKENS_MAX, ttlMs: VERIFIED_TOKEN_MS_MAX });
 
   constructor(
     box: SecretBox,
@@ -97,28 +97,24 @@ export class SessionTokens {
   }
 
   /**
-   * When a token expires; streams end then.
+   * As {@link read}, with the end of the token.
    * @throws SessionInvalidError, SessionExpiredError
    */
-  async expiryOf(token: string): Promise<Date> {
-    return new Date((await this.readVerified(token)).expirySeconds * 1_000);
-  }
-
-  private async readVerified(token: string): Promise<VerifiedToken> {
+  async readVerified(token: string): Promise<TokenSession> {
     if (token.length > SESSION_TOKEN_LENGTH_MAX) throw new SessionInvalidError();
     const digest = createHash('sha256').update(token, 'utf8').digest('base64');
     const verified = await this.verified.getOrLoad(digest, () => this.verify(token));
-    if (secondsOf(this.clock.now()) >= verified.expirySeconds) throw new SessionExpiredError();
+    if (this.clock.now().getTime() >= verified.expiresAt.getTime()) throw new SessionExpiredError();
     return verified;
   }
 
-  private async verify(token: string): Promise<VerifiedToken> {
+  private async verify(token: string): Promise<TokenSession> {
     const claims = claimsSchema.safeParse(await this.verifySignature(token));
     if (!claims.success) throw new SessionInvalidError(claims.error);
     const { sub, env, ext, grade, secret, scope: scopes, auth_time: startedSeconds, exp } = claims.data;
     const startedAt = new Date(startedSeconds * 1_000);
     const session = { environmentId: env, subscriberId: sub, externalId: ext, grade, secretId: secret, scopes, startedAt };
-    return { session, expirySeconds: exp };
+    return { session, expiresAt: new Date(exp * 1_000) };
   }
 
   private async verifySignature(token: string): Promise<unknown> {
@@ -137,12 +133,6 @@ export class SessionTokens {
       throw new SessionInvalidError(error);
     }
   }
-}
-
-/** What a token with a good signature says. */
-interface VerifiedToken {
-  readonly session: Session;
-  readonly expirySeconds: number;
 }
 
 function secondsOf(date: Date): number {

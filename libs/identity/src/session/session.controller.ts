@@ -10,7 +10,8 @@ import { OriginNotAllowedError, RateLimitedError } from '../identity.errors.js';
 import { PROOF_REFUSALS } from '../verify/refusal-error.js';
 import { type OpenedSession, OpenSession } from './open-session.js';
 import { RefreshSession } from './refresh-session.js';
-import { CurrentSession, RequireSession } from './require-session.js';
+import { CurrentSession, RequireSession, SessionExpiresAt } from './require-session.js';
+import { StreamTickets } from './stream-tickets.js';
 import { type Session, SESSION_SCOPES } from './session.js';
 
 const PUBLIC_KEY_LENGTH_MAX = 255;
@@ -61,6 +62,8 @@ const sessionSchema = z
   })
   .meta({ id: 'Session' });
 
+const ticketSchema = z.object({ ticket: z.string(), expires_at: z.string() }).meta({ id: 'StreamTicket' });
+
 type OpenSessionBody = z.infer<typeof openSessionSchema>;
 type SessionView = z.infer<typeof sessionSchema>;
 
@@ -71,6 +74,7 @@ export class SessionController {
   constructor(
     private readonly opening: OpenSession,
     private readonly refreshing: RefreshSession,
+    private readonly tickets: StreamTickets,
   ) {}
 
   @Post()
@@ -110,6 +114,19 @@ export class SessionController {
   @Returns(201, sessionSchema, 'The session with its new token.')
   async refresh(@CurrentSession() session: Session): Promise<SessionView> {
     return presentSession(await this.refreshing.run(session));
+  }
+
+  @Post('ticket')
+  @RequireSession()
+  @ApiOperation({
+    summary: 'Get a ticket for a stream',
+    description:
+      'For EventSource, which cannot send headers: put it into the query of the stream as `ticket`. It is good once, within 30 seconds.',
+  })
+  @Returns(201, ticketSchema, 'The ticket.')
+  async ticket(@CurrentSession() session: Session, @SessionExpiresAt() expiresAt: Date): Promise<z.infer<typeof ticketSchema>> {
+    const issued = await this.tickets.issue(session, expiresAt);
+    return { ticket: issued.ticket, expires_at: issued.expiresAt.toISOString() };
   }
 }
 

@@ -247,6 +247,16 @@ describe('POST /v1/session/refresh', () => {
     const { token } = (await gateway.openSession(environment)).body;
     const listed = await gateway.call({ method: 'GET', url: '/v1/identity-secrets', token: environment.apiKey });
     await gateway.call({ method: 'DELETE', url: `/v1/identity-secrets/${listed.body.data[0].id}`, token: environment.apiKey });
+    expect(await refresh(token)).toMatchObject({ status: 401, body: { code: 'identity_revoked' } });
+  });
+
+  it('refuses when the overlap of the key behind the session is over', async () => {
+    const environment = await gateway.seed();
+    const { token } = (await gateway.openSession(environment)).body;
+    const listed = await gateway.call({ method: 'GET', url: '/v1/identity-secrets', token: environment.apiKey });
+    const url = `/v1/identity-secrets/${listed.body.data[0].id}/retire`;
+    await gateway.call({ url, token: environment.apiKey, payload: { overlap_seconds: 0 } });
+    expect((await gateway.call({ method: 'GET', url: '/v1/probe', token })).status).toBe(200);
     expect(await refresh(token)).toMatchObject({ status: 401, body: { code: 'session_invalid' } });
   });
 });

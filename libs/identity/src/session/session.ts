@@ -28,6 +28,13 @@ export interface Session extends SessionSubscriber {
 /** A session to begin: good for every scope unless said otherwise. */
 export type NewSession = Omit<Session, 'startedAt' | 'scopes'> & { readonly scopes?: readonly SessionScope[] };
 
+/** A session as a token or a ticket carries it. */
+export interface TokenSession {
+  readonly session: Session;
+  /** When the token is over; streams end then. */
+  readonly expiresAt: Date;
+}
+
 /** A token as it is handed to the browser. */
 export interface IssuedToken {
   readonly token: string;

@@ -12,7 +12,13 @@ export async function seedIdentitySecret(
   environmentId: string,
 ): Promise<{ id: string; secret: string }> {
   const secret = newKeyText('isk', 'production');
-  const sealed = { id: newUuid(), ciphertext: box.seal(secret, identitySecretContext(environmentId)), lastFour: lastFourOf(secret) };
+  const sealed = {
+    id: newUuid(),
+    algorithm: 'HMAC-SHA256' as const,
+    keyName: null,
+    ciphertext: box.seal(secret, identitySecretContext(environmentId)),
+    lastFour: lastFourOf(secret),
+  };
   await new IdentityStore(database).insertSecret(environmentId, sealed);
   return { id: sealed.id, secret };
 }

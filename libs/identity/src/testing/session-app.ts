@@ -11,7 +11,7 @@ import { SecretBox, type SeededEnvironment, seedEnvironment, type SeedEnvironmen
 import { createTestDatabase, FixedClock, type TestDatabase } from '#testing';
 import { identityConfig } from '../identity.config.js';
 import { IdentityApiModule } from '../identity.module.js';
-import { CurrentSubscriber, RequireSession } from '../session/require-session.js';
+import { CurrentSubscriber, RequireSession, TakesStreamTicket } from '../session/require-session.js';
 import type { SessionSubscriber } from '../session/session.js';
 import { seedIdentitySecret, signSubscriberId } from './seed-identity.js';
 
@@ -42,6 +42,15 @@ class ProbeController {
     return subscriber;
   }
 
+  @Get('stream')
+  @RequireSession()
+  @TakesStreamTicket()
+  @ApiOperation({ summary: 'Probe with a ticket' })
+  @Returns(200, z.object({}), 'Who asks.')
+  readStream(@CurrentSubscriber() subscriber: SessionSubscriber): SessionSubscriber {
+    return subscriber;
+  }
+
   @Get('inbox')
   @RequireSession('inbox')
   @ApiOperation({ summary: 'Probe with a scope' })
@@ -54,7 +63,7 @@ class ProbeController {
 /** Tokens of all test apps run on this clock. */
 export const clock = new FixedClock();
 
-/** The identity routes and routes behind a session (`GET /v1/probe`, `GET /v1/probe/inbox`), on a database of the test file. */
+/** The identity routes and routes behind a session (`GET /v1/probe`, `GET /v1/probe/inbox`, `GET /v1/probe/stream`), on a database of the test file. */
 export class SessionApp {
   private constructor(
     readonly test: TestDatabase,
@@ -68,8 +77,8 @@ export class SessionApp {
     const variables = { BELFRY_SECRET_KEY: Buffer.alloc(32, 7).toString('base64'), LOG_LEVEL: 'silent', ...env };
     const sections = [httpConfig, telemetryConfig, databaseConfig, tenancyConfig, identityConfig];
     const app = await createHttpApp(TestModule, { name: 'test', config: BelfryConfig.load(sections, variables) });
-    await app.init();
     app.get(Clock).now = () => clock.now();
+    await app.init();
     return new SessionApp(own, app);
   }
 

@@ -1,7 +1,7 @@
 import { PROOF_AGE_SECONDS_MAX, PROOF_SKEW_SECONDS } from './proof.js';
 
 /** Eleven digits of seconds end in the year 5138; milliseconds of today have thirteen. */
-const TIMESTAMP_SECONDS_MAX = 99_999_999_999;
+export const TIMESTAMP_SECONDS_MAX = 99_999_999_999;
 const DECIMAL_PATTERN = /^(?:0|[1-9]\d{0,15})$/;
 
 /** A time as it was sent: absent, in whole seconds, or with what is wrong with it. */

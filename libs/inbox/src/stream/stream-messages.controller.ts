@@ -1,10 +1,9 @@
-import { Controller, Get, Headers, Res } from '@nestjs/common';
+import { Controller, Get, Headers, Query, Res } from '@nestjs/common';
 import { ApiHeader, ApiOperation, ApiProduces, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { BelfryConfig } from '#config';
-import { openEventStream, Returns, Throws } from '#http';
-import { CurrentSubscriber, RequireSession, SessionTokens, type SessionSubscriber } from '#identity';
-import { bearerTokenOf } from '#tenancy';
+import { openEventStream, Returns, textSchema, Throws } from '#http';
+import { CurrentSession, RequireSession, type Session, SessionExpiresAt, TakesStreamTicket } from '#identity';
 import { z } from 'zod';
 import { inboxConfig } from '../inbox.config.js';
 import { InboxStreamCapacityError, InboxStreamLimitError } from '../inbox.errors.js';
@@ -17,7 +16,16 @@ const streamSchema = z.string().meta({
     '`all_changed`, `too_much_missed` or `position_invalid`. `closing` comes before an orderly end.',
 });
 
-/** The live stream of an inbox, by session token in the Authorization header: for clients that read streams with fetch. */
+const LAST_EVENT_ID_LENGTH_MAX = 100;
+
+/** `ticket` is read by the guard. */
+const querySchema = z.object({
+  last_event_id: textSchema({ max: LAST_EVENT_ID_LENGTH_MAX })
+    .optional()
+    .meta({ description: 'As the header Last-Event-ID, for pages that open a new EventSource with a new ticket.' }),
+});
+
+/** The live stream of an inbox: by session token in the Authorization header (fetch), or by a single-use ticket in the URL (EventSource). */
 @ApiTags('inbox')
 @Controller('v1/inbox/stream')
 export class StreamMessagesController {
@@ -25,7 +33,6 @@ export class StreamMessagesController {
 
   constructor(
     private readonly streamMessages: StreamMessages,
-    private readonly sessionTokens: SessionTokens,
     config: BelfryConfig,
   ) {
     this.heartbeatMs = config.of(inboxConfig).streamHeartbeatMs;
@@ -40,16 +47,17 @@ export class StreamMessagesController {
     description: 'Id of the last event that was received; what came since is sent first.',
   })
   @RequireSession('inbox')
+  @TakesStreamTicket()
   @Returns(200, streamSchema, 'The stream. It ends when the session token expires: refresh the token and reconnect with Last-Event-ID.')
   @Throws(InboxStreamLimitError, InboxStreamCapacityError)
   async stream(
-    @CurrentSubscriber() subscriber: SessionSubscriber,
-    @Headers('authorization') authorization: string,
+    @CurrentSession() session: Session,
+    @SessionExpiresAt() until: Date,
     @Headers('last-event-id') lastEventId: string | undefined,
+    @Query({ schema: querySchema }) query: z.infer<typeof querySchema>,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    const until = await this.sessionTokens.expiryOf(bearerTokenOf(authorization) ?? '');
-    await this.streamMessages.connect({ owner: subscriber, until, lastEventId }, () =>
+    await this.streamMessages.connect({ session, until, lastEventId: lastEventId ?? query.last_event_id }, () =>
       openEventStream(reply, { heartbeatMs: this.heartbeatMs }),
     );
   }

@@ -1,9 +1,10 @@
 import { encodeMessageId, newUuid } from '#contracts';
+import { SubscriberRevocations } from '#identity';
 import { createTestDatabase, type TestDatabase, waitFor } from '#testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { InboxFixture, type OutboxRecord } from '../testing/inbox-fixture.store.js';
 import { InboxGateway } from '../testing/inbox-gateway.js';
-import type { SseClient } from '../testing/sse-client.js';
+import { SseClient } from '../testing/sse-client.js';
 import { REPLAY_MESSAGES_MAX, REPLAY_OVERLAP_SECONDS } from './catch-up.js';
 import { NO_MESSAGE_KEY } from './event-id.js';
 import { TabRegistry } from './tab-registry.js';
@@ -228,6 +229,32 @@ describe('the inbox stream', () => {
     const tab = await openTab({ as: dying });
     expect(tab.ended).toBe(false);
     await waitFor(() => tab.ended, { timeoutMs: 5_000 });
+  });
+
+  it('opens by a single-use ticket in the URL, and goes on from a position there', async () => {
+    const position = (await openTab()).lastEventId ?? '';
+    const key = await fixture.deliver(anna, contentId);
+    const answer = await fetch(`${gatewayOf(0).url}/v1/session/ticket`, { method: 'POST', headers: { authorization: `Bearer ${token}` } });
+    const { ticket } = (await answer.json()) as { ticket: string };
+    const url = `${gatewayOf(1).url}/v1/inbox/stream?ticket=${ticket}&last_event_id=${encodeURIComponent(position)}`;
+    const tab = await SseClient.open(url, {});
+    tabs.push(tab);
+    await tab.waitFor('unread_count');
+    expect(idsOf(tab, 'message.delivered')).toEqual([encodeMessageId(key, anna)]);
+    const again = await SseClient.open(url, {});
+    expect(again.response.status).toBe(401);
+    expect(await again.response.json()).toMatchObject({ code: 'session_invalid' });
+  });
+
+  it('ends within five seconds when the subscriber is revoked on another gateway, and stays for the others', async () => {
+    const [ben = ''] = await fixture.addSubscribers(1);
+    const owner = { environmentId: fixture.environmentId, subscriberId: ben, externalId: 'ben' };
+    const benTab = await openTab({ as: await gatewayOf(0).tokenFor(owner) });
+    const annaTabs = [await openTab({ gateway: 0 }), await openTab({ gateway: 1 })];
+    await gatewayOf(0).app.get(SubscriberRevocations).revoke(fixture.environmentId, 'customer');
+    await waitFor(() => annaTabs.every((tab) => tab.ended), { timeoutMs: 5_000 });
+    expect(benTab.ended).toBe(false);
+    expect((await openTab({ gateway: 1 })).response.status).toBe(401);
   });
 
   it('keeps no tab of clients that left', async () => {

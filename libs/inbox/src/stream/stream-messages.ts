@@ -1,12 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import { Clock } from '#contracts';
-import type { InboxOwner } from '../message.store.js';
+import { type Session, SessionRevocations } from '#identity';
 import { CatchUp } from './catch-up.js';
 import { Tab, TabRegistry, type TabSink } from './tab-registry.js';
 
 /** A tab that wants to be connected. */
 export interface TabRequest {
-  readonly owner: InboxOwner;
+  readonly session: Session;
   /** When its session token expires: the stream ends then. */
   readonly until: Date;
   /** The last event that the tab got before it lost its connection. */
@@ -27,6 +27,7 @@ export class StreamMessages {
   constructor(
     private readonly tabs: TabRegistry,
     private readonly catchUp: CatchUp,
+    private readonly revocations: SessionRevocations,
     private readonly clock: Clock,
   ) {}
 
@@ -35,7 +36,7 @@ export class StreamMessages {
    * @throws InboxStreamLimitError, InboxStreamCapacityError
    */
   async connect(request: TabRequest, open: () => OpenSink): Promise<void> {
-    const { environmentId, subscriberId } = request.owner;
+    const { environmentId, subscriberId } = request.session;
     const tab = new Tab({ environmentId, subscriberId });
     this.tabs.add(tab);
     try {
@@ -43,8 +44,10 @@ export class StreamMessages {
       const sink = open();
       const expiry = setTimeout(() => tab.close(), request.until.getTime() - this.clock.now().getTime());
       expiry.unref();
+      const unwatch = this.revocations.watch(request.session, () => tab.close());
       sink.onClose(() => {
         clearTimeout(expiry);
+        unwatch();
         tab.close();
         this.tabs.remove(tab);
       });

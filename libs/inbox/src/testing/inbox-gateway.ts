@@ -55,8 +55,8 @@ export class InboxGateway {
   }
 
   /** The token of a session that began at that moment. */
-  async tokenFor(owner: { environmentId: string; subscriberId: string }, startedAt = new Date()): Promise<string> {
-    const session = { ...owner, externalId: 'customer', grade: 'static' as const, secretId: newUuid(), startedAt };
+  async tokenFor(owner: { environmentId: string; subscriberId: string; externalId?: string }, startedAt = new Date()): Promise<string> {
+    const session = { externalId: 'customer', ...owner, grade: 'static' as const, secretId: newUuid(), startedAt };
     return (await this.app.get(SessionTokens).issue(session)).token;
   }
 

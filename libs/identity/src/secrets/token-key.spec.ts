@@ -1,0 +1,78 @@
+import { generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { calculateJwkThumbprint } from 'jose';
+import { describe, expect, it } from 'vitest';
+import { openTokenKey, type ParsedTokenKey, parsePublicJwk, parsePublicPem } from './token-key.js';
+
+const rsa = generateKeyPairSync('rsa', { modulusLength: 2_048 });
+const ec = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+const ed = generateKeyPairSync('ed25519');
+const pemOf = (key: KeyObject, type: 'spki' | 'pkcs1' = 'spki') => key.export({ type, format: 'pem' } as never) as unknown as string;
+const jwkOf = (key: KeyObject) => key.export({ format: 'jwk' }) as Record<string, unknown>;
+const keyOf = (parsed: ParsedTokenKey) => ('key' in parsed ? parsed.key : parsed.fault);
+const faultOf = (parsed: ParsedTokenKey) => ('fault' in parsed ? parsed.fault : undefined);
+
+describe('parsePublicPem', () => {
+  it('reads the three kinds of keys and names them by their thumbprint', async () => {
+    for (const [pair, algorithm] of [
+      [rsa, 'RS256'],
+      [ec, 'ES256'],
+      [ed, 'EdDSA'],
+    ] as const) {
+      const key = keyOf(await parsePublicPem(pemOf(pair.publicKey)));
+      expect(key).toMatchObject({ algorithm, keyName: await calculateJwkThumbprint(jwkOf(pair.publicKey) as never) });
+      expect(typeof key === 'object' && openTokenKey(algorithm, key.text).equals(pair.publicKey)).toBe(true);
+    }
+  });
+
+  it('takes PKCS#1, a name and the algorithm that fits', async () => {
+    expect(keyOf(await parsePublicPem(pemOf(rsa.publicKey, 'pkcs1'), { keyName: 'mine', algorithm: 'RS256' }))).toMatchObject({
+      keyName: 'mine',
+    });
+    expect(faultOf(await parsePublicPem(pemOf(rsa.publicKey), { algorithm: 'ES256' }))).toContain('RS256');
+    expect(faultOf(await parsePublicPem(pemOf(rsa.publicKey), { keyName: '../x' }))).toContain('kid');
+  });
+
+  it('refuses private keys, certificates, weak keys, other curves and everything else', async () => {
+    const weak = generateKeyPairSync('rsa', { modulusLength: 1_024 }).publicKey;
+    const other = generateKeyPairSync('ec', { namedCurve: 'secp256k1' }).publicKey;
+    const p384 = generateKeyPairSync('ec', { namedCurve: 'P-384' }).publicKey;
+    expect(faultOf(await parsePublicPem(rsa.privateKey.export({ type: 'pkcs8', format: 'pem' }) as string))).toContain('private key');
+    for (const key of [weak, other, p384, generateKeyPairSync('x25519').publicKey]) {
+      expect(faultOf(await parsePublicPem(pemOf(key)))).toContain('must be RSA');
+    }
+    const pem = pemOf(ec.publicKey);
+    const texts = [
+      '',
+      'x',
+      '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----',
+      pem.replaceAll('PUBLIC', 'PUBLICK'),
+      `${pem}${'\n'.repeat(9_000)}`,
+    ];
+    for (const text of texts) expect(faultOf(await parsePublicPem(text))).toBe('must be a public key in PEM form');
+    expect(faultOf(await parsePublicPem('-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n'))).toContain('cannot be read');
+  });
+});
+
+describe('parsePublicJwk', () => {
+  it('reads the members of a JWKS document with their names', async () => {
+    expect(keyOf(await parsePublicJwk({ ...jwkOf(ec.publicKey), kid: 'a', use: 'sig', alg: 'ES256' }))).toMatchObject({
+      algorithm: 'ES256',
+      keyName: 'a',
+    });
+    const key = keyOf(await parsePublicJwk({ ...jwkOf(ed.publicKey), x5u: 'https://evil.example/', extra: 1 }));
+    expect(typeof key === 'object' && JSON.parse(key.text)).toEqual(jwkOf(ed.publicKey));
+  });
+
+  it('refuses private keys, shared secrets, other uses, and algorithms that do not fit', async () => {
+    expect(faultOf(await parsePublicJwk(jwkOf(ec.privateKey)))).toContain('private or secret');
+    expect(faultOf(await parsePublicJwk({ kty: 'oct', k: 'AAAA' }))).toContain('private or secret');
+    expect(faultOf(await parsePublicJwk({ ...jwkOf(ec.publicKey), use: 'enc' }))).toContain('use');
+    expect(faultOf(await parsePublicJwk({ ...jwkOf(ec.publicKey), alg: 'HS256' }))).toContain('ES256');
+    expect(faultOf(await parsePublicJwk({ ...jwkOf(ec.publicKey), alg: 5 }))).toContain('alg');
+    expect(faultOf(await parsePublicJwk({ ...jwkOf(ec.publicKey), kid: 5 }))).toContain('kid');
+    expect(faultOf(await parsePublicJwk({ ...jwkOf(ec.publicKey), kid: '' }))).toContain('kid');
+    for (const jwk of [{}, { kty: 'RSA' }, { kty: 'EC', crv: 'P-256', x: 'AA', y: 'AA' }, { kty: 5 }, { kty: 'oct' }]) {
+      expect(faultOf(await parsePublicJwk(jwk))).toContain('cannot be read');
+    }
+  });
+});

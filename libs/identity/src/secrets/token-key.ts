@@ -1,0 +1,74 @@
+import { createPublicKey, createSecretKey, type JsonWebKey, type KeyObject } from 'node:crypto';
+import { calculateJwkThumbprint } from 'jose';
+import type { TokenAlgorithm } from '../verify/proof.js';
+import { isTokenKeyId } from '../verify/verify-token.js';
+
+/** Longest PEM text, and longest text of one key of a JWKS. */
+export const PUBLIC_KEY_TEXT_LENGTH_MAX = 8_192;
+
+/** Shorter RSA keys are within reach of their breakers. @see RFC 7518 section 3.3 */
+const RSA_BITS_MIN = 2_048;
+const RSA_BITS_MAX = 8_192;
+const PUBLIC_PEM_PATTERN = /^\s*-----BEGIN (?:RSA )?PUBLIC KEY-----[A-Za-z0-9+/=\s]+-----END (?:RSA )?PUBLIC KEY-----\s*$/;
+const PRIVATE_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'k'];
+
+/** A public key that verifies tokens, in the form in which it is kept. */
+export interface PublicTokenKey {
+  readonly algorithm: Exclude<TokenAlgorithm, 'HS256'>;
+  /** The `kid` that tokens name it by: the one it came with, or its thumbprint (RFC 7638). */
+  readonly keyName: string;
+  /** The public members as JSON. */
+  readonly text: string;
+}
+
+/** A key, or what is wrong with what was sent. */
+export type ParsedTokenKey = { readonly key: PublicTokenKey } | { readonly fault: string };
+
+/** Reads a PEM text: SPKI or PKCS#1, never a private key and never a certificate, whose dates nobody would look at. */
+export async function parsePublicPem(pem: string, wish: { keyName?: string; algorithm?: string } = {}): Promise<ParsedTokenKey> {
+  if (pem.includes('PRIVATE KEY')) return { fault: 'is a private key: keep it, and send the public key that belongs to it' };
+  if (pem.length > PUBLIC_KEY_TEXT_LENGTH_MAX || !PUBLIC_PEM_PATTERN.test(pem)) return { fault: 'must be a public key in PEM form' };
+  return describe(() => createPublicKey(pem), wish);
+}
+
+/** Reads one member of a JWKS (RFC 7517). */
+export async function parsePublicJwk(jwk: Readonly<Record<string, unknown>>): Promise<ParsedTokenKey> {
+  if (PRIVATE_MEMBERS.some((member) => Object.hasOwn(jwk, member)))
+    return { fault: 'holds a private or secret key: send public keys only' };
+  if (jwk['use'] !== undefined && jwk['use'] !== 'sig') return { fault: 'is not meant for signatures (use)' };
+  const { kid, alg } = jwk;
+  if (kid !== undefined && typeof kid !== 'string') return { fault: 'has a kid that is not a string' };
+  if (alg !== undefined && typeof alg !== 'string') return { fault: 'has an alg that is not a string' };
+  const wish = { ...(kid === undefined ? {} : { keyName: kid }), ...(alg === undefined ? {} : { algorithm: alg }) };
+  return describe(() => createPublicKey({ key: jwk as JsonWebKey, format: 'jwk' }), wish);
+}
+
+/** The key behind what is kept: public members as JSON, or the text of a shared secret. */
+export function openTokenKey(algorithm: TokenAlgorithm, text: string): KeyObject {
+  if (algorithm === 'HS256') return createSecretKey(text, 'utf8');
+  return createPublicKey({ key: JSON.parse(text) as JsonWebKey, format: 'jwk' });
+}
+
+async function describe(open: () => KeyObject, wish: { keyName?: string; algorithm?: string }): Promise<ParsedTokenKey> {
+  let key: KeyObject;
+  try {
+    key = open();
+  } catch {
+    return { fault: 'cannot be read as a public key' };
+  }
+  const algorithm = algorithmOf(key);
+  if (algorithm === undefined) return { fault: `must be RSA of ${RSA_BITS_MIN} to ${RSA_BITS_MAX} bits, EC on P-256, or Ed25519` };
+  if (wish.algorithm !== undefined && wish.algorithm !== algorithm)
+    return { fault: `is a key for ${algorithm}, not for ${wish.algorithm}` };
+  const jwk = key.export({ format: 'jwk' });
+  const keyName = wish.keyName ?? (await calculateJwkThumbprint(jwk));
+  if (!isTokenKeyId(keyName)) return { fault: 'must have a kid of 1 to 128 letters, digits and . _ ~ -' };
+  return { key: { algorithm, keyName, text: JSON.stringify(jwk) } };
+}
+
+function algorithmOf(key: KeyObject): PublicTokenKey['algorithm'] | undefined {
+  const { modulusLength = 0, namedCurve } = key.asymmetricKeyDetails ?? {};
+  if (key.asymmetricKeyType === 'rsa') return modulusLength >= RSA_BITS_MIN && modulusLength <= RSA_BITS_MAX ? 'RS256' : undefined;
+  if (key.asymmetricKeyType === 'ec') return namedCurve === 'prime256v1' ? 'ES256' : undefined;
+  return key.asymmetricKeyType === 'ed25519' ? 'EdDSA' : undefined;
+}
