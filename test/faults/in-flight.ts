@@ -25,22 +25,29 @@ interface SendingRow extends DeliveryKey {
  * others do not.
  */
 export class InFlight {
-  /** Over all blows. */
-  total = 0;
   private readonly keys = new Set<string>();
+  /** Rows that an earlier blow left behind are there at the next one: each claim counts once. */
+  private readonly claims = new Set<string>();
 
   constructor(private readonly database: Database) {}
+
+  /** Over all blows. */
+  get total(): number {
+    return this.claims.size;
+  }
 
   /** Notes what the sender that was just hit was sending. */
   async note(): Promise<void> {
     const startedMs = performance.now();
     const first = await this.read();
     await pause(OTHERS_MS);
-    const again = new Set((await this.read()).map((row) => `${nameOf(row)} ${row.claim}`));
+    const again = new Set((await this.read()).map(claimOf));
     const isSure = performance.now() - startedMs < LOOKED_AGAIN_MS_MAX;
-    const rows = isSure ? first.filter((row) => again.has(`${nameOf(row)} ${row.claim}`)) : first;
-    this.total += rows.length;
-    for (const row of rows) this.keys.add(nameOf(row));
+    for (const row of first) {
+      if (isSure && !again.has(claimOf(row))) continue;
+      this.keys.add(nameOf(row));
+      this.claims.add(claimOf(row));
+    }
   }
 
   has(key: DeliveryKey): boolean {
@@ -56,6 +63,10 @@ export class InFlight {
       { what: 'the deliveries in flight', timeoutMs: READ_MS_MAX },
     );
   }
+}
+
+function claimOf(row: SendingRow): string {
+  return `${nameOf(row)} ${row.claim}`;
 }
 
 function nameOf({ messageKey, subscriberId }: DeliveryKey): string {

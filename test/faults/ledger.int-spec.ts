@@ -209,6 +209,8 @@ describe('the ledger of a fault campaign', () => {
     const state = (name: string) =>
       execute('UPDATE push.delivery SET state = $1 WHERE subscriber_id = $2 AND message_key = $3', [name, idOf(1), messageKey]);
     await state('sending');
+    // Two kills one after the other: what the first one left behind counts once.
+    await parts.inFlight.note();
     await parts.inFlight.note();
     await state('accepted');
     sink.accepted.set(sinkKey(messageKey, 1), 2);
