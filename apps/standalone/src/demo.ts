@@ -79,7 +79,7 @@ function inboxPageOf(url: string): string {
 
 function showPages(screen: DemoScreen, url: string, keys: DemoKeys, hasDemoLogin: boolean): void {
   screen.heading('Pages');
-  if (hasDemoLogin) screen.fact(`inbox of ${SUGGESTED_SUBSCRIBER}`, inboxPageOf(url));
+  if (hasDemoLogin) screen.fact('an inbox, live', inboxPageOf(url));
   screen.fact('API, try it out', `${url}/docs`);
   screen.fact('OpenAPI document', `${url}/openapi.json`);
   screen.fact('health', `${url}/health/ready`);
