@@ -7,6 +7,7 @@ import {
   type MessageChange,
   type UnreadCount,
 } from '../client/index.js';
+import { ChangeQueue } from './change-queue.js';
 import { announce, byId } from './dom.js';
 import { anticipate, type Filter, FILTER_OPTIONS, InboxModel, inverseOf } from './inbox-model.js';
 import { MessageList } from './message-list.js';
@@ -52,6 +53,7 @@ export class InboxApp {
     onFollow: (id) => this.#follow(id),
   });
   readonly #push = new PushCard();
+  readonly #changes = new ChangeQueue<InboxMessage>();
   #client: BelfryClient | undefined;
   #live: LiveHandle | undefined;
   /** Why the live stream is away, in words. */
@@ -163,6 +165,8 @@ export class InboxApp {
 
   /** Shows a change at once, tells the gateway, and takes it back when the gateway does not accept it. */
   async #change(before: InboxMessage, change: MessageChange, isUndo = false): Promise<void> {
+    const client = this.#client;
+    if (client === undefined) return;
     const index = this.#model.messages.findIndex(({ id }) => id === before.id);
     const hadFocus = this.#list.hasFocus(before.id);
     const expected = anticipate(before, change, new Date());
@@ -173,7 +177,7 @@ export class InboxApp {
     if (isUndo || inverse === undefined) this.toast.show(isUndo ? 'Undone' : DONE[change]);
     else this.toast.show(DONE[change], () => void this.#change(expected, inverse, true));
     try {
-      const after = await this.#client?.change(before.id, change);
+      const after = await this.#changes.run(before.id, () => client.change(before.id, change));
       if (after !== undefined) this.#model.merge(after);
     } catch (error) {
       this.#model.merge(before);
