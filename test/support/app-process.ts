@@ -18,6 +18,7 @@ export interface AppProcessOptions {
   readonly env: Readonly<Record<string, string>>;
   /** Gets the process's log and its id. */
   readonly folder: string;
+  readonly args?: readonly string[];
 }
 
 /** Generous, because machines that run tests are shared. */
@@ -123,10 +124,10 @@ export class AppProcess {
   }
 
   private spawn(): ChildProcess {
-    const { app, port, env, folder } = this.options;
+    const { app, port, env, folder, args = [] } = this.options;
     const telemetry = distFile('libs/telemetry/src/start-telemetry.js');
     const log = openSync(this.logFile, 'a');
-    const child = spawn(process.execPath, ['--enable-source-maps', '--import', telemetry, distFile(`apps/${app}/src/main.js`)], {
+    const child = spawn(process.execPath, ['--enable-source-maps', '--import', telemetry, distFile(`apps/${app}/src/main.js`), ...args], {
       env: { ...env, BELFRY_HTTP_PORT: String(port) },
       stdio: ['ignore', log, log],
     });
