@@ -125,7 +125,7 @@ export class BelfryClient {
     for (const stream of this.#streams) stream.wake();
   };
 
-  /** The worker had to subscribe anew: a page that is there tells the gateway with its session. */
+  /** The worker subscribed anew and could not prove it: a page that is there tells the gateway with its session. */
   readonly #hearWorker = (event: MessageEvent): void => {
     if ((event.data as { type?: unknown } | null)?.type !== 'belfry:subscription-changed') return;
     this.push.sync().catch(() => undefined);

@@ -71,7 +71,8 @@ export class BelfryWorker {
 
   /**
    * The browser, or its push service, gave the subscription up or replaced it. Subscribes anew under the same key, and proves to the
-   * gateway with the keys of the old subscription that it is the same device. When that fails, the next visit of a page mends it.
+   * gateway with the keys of the old subscription that it is the same device. When that fails, a page mends it with its session: one that
+   * is open now, or the next visit.
    */
   async handleSubscriptionChange(renewed: PushSubscription | null | undefined): Promise<void> {
     const settings = await this.parts.store.readPushSettings().catch(() => undefined);
@@ -79,7 +80,7 @@ export class BelfryWorker {
     const applicationServerKey = settings.vapidKey;
     const subscription =
       renewed ?? (await this.parts.scope.registration.pushManager.subscribe({ userVisibleOnly: true, applicationServerKey }));
-    await this.#renew(settings, subscription.toJSON()).catch(() => undefined);
+    if (await this.#renew(settings, subscription.toJSON()).catch(() => false)) return;
     for (const window of await this.parts.scope.clients.matchAll({ type: 'window', includeUncontrolled: true })) {
       window.postMessage({ type: 'belfry:subscription-changed' });
     }
@@ -138,7 +139,8 @@ export class BelfryWorker {
     else await this.parts.scope.clients.openWindow(url);
   }
 
-  async #renew(settings: PushSettings, subscription: PushSubscriptionJSON): Promise<void> {
+  /** @returns false when the gateway does not take it */
+  async #renew(settings: PushSettings, subscription: PushSubscriptionJSON): Promise<boolean> {
     const response = await this.parts.send(`${settings.gateway}/v1/push/subscriptions/renew`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
@@ -147,9 +149,10 @@ export class BelfryWorker {
       referrerPolicy: 'no-referrer',
       signal: AbortSignal.timeout(REQUEST_MS_MAX),
     });
-    if (!response.ok) return;
+    if (!response.ok) return false;
     const { id } = (await response.json()) as { id: string };
     await this.parts.store.writePushSettings({ ...settings, deviceId: id, subscription });
+    return true;
   }
 }
 
