@@ -4,10 +4,12 @@
  */
 import type { Browser, BrowserContext } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { waitFor } from '#testing';
+import { openInbox } from '../support/api-client.js';
 import { showLogsOnFailure } from '../support/report-failure.js';
 import { type StandaloneStack, startStandaloneStack } from '../support/standalone-stack.js';
 import { browserUnderTest } from './support/browser-under-test.js';
-import { type Look, openContext, type PageFaults, START_MS_MAX, startChromium, textOf } from './support/chromium.js';
+import { type Look, openContext, type PageFaults, START_MS_MAX, startChromium, STEP_MS_MAX, textOf } from './support/chromium.js';
 import { InboxPage } from './support/inbox-page.js';
 
 const PHONE = { width: 360, height: 740 };
@@ -56,9 +58,17 @@ describe.skipIf(skipReason !== undefined)('the inbox page', () => {
     return reader;
   }
 
+  /** Sends messages one after the other: each is in the inbox before the next, as their order is not promised otherwise. */
   async function send(subscriberId: string, ...titles: readonly string[]): Promise<void> {
-    for (const title of titles)
+    const reader = await openInbox(stack.url, stack.keys, subscriberId);
+    for (const title of titles) {
       await stack.api().post('/v1/messages', { body: { subscriber_id: subscriberId, channels: ['inbox'], title } });
+      const isNewest = async (): Promise<boolean> => {
+        const { data } = await reader.get<{ data: readonly { title: string }[] }>('/v1/inbox/messages?limit=1');
+        return data[0]?.title === title;
+      };
+      await waitFor(isNewest, { what: `the message "${title}" in the inbox`, timeoutMs: STEP_MS_MAX });
+    }
   }
 
   it('refuses a wrong proof in words, and lets a good one in', async () => {
@@ -267,6 +277,7 @@ describe.skipIf(skipReason !== undefined)('the inbox page', () => {
         ],
       },
     });
+    await tab.message('An unread one').waitFor();
     await send(reader, 'A read one');
     await tab.message('A read one').getByRole('button', { name: 'Mark as read' }).click();
     await tab.page.getByRole('button', { name: 'Undo' }).waitFor();
