@@ -14,7 +14,7 @@ const SWITCHES = [
 /** Two starts of processes and one of a browser, each with a bound of its own. */
 export const START_MS_MAX = 300_000;
 /** Time for a step of a person on a machine that does much else. */
-export const STEP_MS_MAX = 45_000;
+export const STEP_MS_MAX = 60_000;
 
 /** How a page is looked at. */
 export interface Look {
