@@ -16,6 +16,9 @@ import type { Toast } from './toast.js';
 
 const PAGE_MESSAGES = 20;
 
+/** So many the gateway gives at once. */
+const LIST_MESSAGES_MAX = 100;
+
 /** So many new messages are marked as seen one by one; more of them in one call. */
 const SEEN_SINGLY_MAX = 3;
 
@@ -58,6 +61,8 @@ export class InboxApp {
   #live: LiveHandle | undefined;
   /** Why the live stream is away, in words. */
   #loss: string | undefined;
+  /** The last answer that is waited for: one that comes late would take away what the next has brought. */
+  #reading: Promise<void> = Promise.resolve();
   /** Counts the loads of a first page: an answer that comes after the next question is not shown. */
   #load = 0;
 
@@ -110,13 +115,19 @@ export class InboxApp {
     void this.#reload();
   }
 
-  /** Reads the first page. @param quietly leaves what is shown until the answer is there, and also when there is none */
+  /** Reads what is shown anew. @param quietly leaves what is shown until the answer is there, and also when there is none */
   async #reload({ quietly = false } = {}): Promise<void> {
+    this.#reading = quietly ? this.#reading.then(() => this.#read(true)) : this.#read(false);
+    await this.#reading;
+  }
+
+  async #read(quietly: boolean): Promise<void> {
     const load = (this.#load += 1);
     const isLatest = (): boolean => load === this.#load;
     if (!quietly) this.#showState('loading');
+    const limit = Math.min(LIST_MESSAGES_MAX, Math.max(PAGE_MESSAGES, this.#model.messages.length));
     try {
-      const page = await this.#client?.list({ ...FILTER_OPTIONS[this.#model.filter], limit: PAGE_MESSAGES });
+      const page = await this.#client?.list({ ...FILTER_OPTIONS[this.#model.filter], limit });
       if (page === undefined || !isLatest()) return;
       this.#model.replace(page);
       showUnread(page.unread);
@@ -129,10 +140,16 @@ export class InboxApp {
 
   async #more(): Promise<void> {
     const button = byId<HTMLButtonElement>('more');
+    button.disabled = true;
+    this.#reading = this.#reading.then(() => this.#readOlder());
+    await this.#reading;
+    button.disabled = false;
+  }
+
+  async #readOlder(): Promise<void> {
     const { filter, nextCursor: cursor } = this.#model;
     const load = this.#load;
     if (cursor === undefined || this.#client === undefined) return;
-    button.disabled = true;
     try {
       const page = await this.#client.list({ ...FILTER_OPTIONS[filter], limit: PAGE_MESSAGES, cursor });
       if (load !== this.#load) return;
@@ -142,8 +159,6 @@ export class InboxApp {
       this.#list.focus(this.#model.messages.find(({ id }) => !before.has(id))?.id);
     } catch (error) {
       this.toast.show(wordsOf(error));
-    } finally {
-      button.disabled = false;
     }
   }
 
