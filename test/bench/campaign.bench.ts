@@ -36,6 +36,10 @@ interface Round {
   readonly cpuSeconds: ReadonlyMap<string, number>;
   /** Most memory that each app ever held, up to the end of this round. */
   readonly peakRssMb: ReadonlyMap<string, number>;
+  /** Written ahead by Postgres, by whichever statement, full pages after the checkpoint included. */
+  readonly walBytes: number;
+  /** Of the inbox's table with its indexes. */
+  readonly inboxBytes: number;
   /** Recipients that did not get a row, or rows beyond one each. */
   readonly unaccounted: number;
 }
@@ -76,14 +80,18 @@ async function repeat(options: BenchOptions, what: string, take: () => Promise<R
 async function runCampaign(stack: Stack, campaign: object): Promise<Round> {
   await emptyInbox(stack);
   const runs = new Runs(stack);
+  const sizesBefore = await readSizes(stack);
   const before = readCpuSeconds(stack.pids());
   const runId = await runs.start(campaign);
   const startedMs = performance.now();
   const { counts } = await runs.end(runId);
   const seconds = (performance.now() - startedMs) / 1_000;
   const cpuSeconds = cpuBetween(before, readCpuSeconds(stack.pids()));
+  const sizes = await readSizes(stack);
   const rows = await countRows(stack);
   return {
+    walBytes: sizes.walBytes - sizesBefore.walBytes,
+    inboxBytes: sizes.inboxBytes,
     recipients: counts.targeted,
     seconds,
     cpuSeconds,
@@ -116,6 +124,14 @@ async function emptyInbox({ database }: Stack): Promise<void> {
 async function countRows({ database }: Stack): Promise<number> {
   const [counted] = await database.query<{ rows: number }>({ text: 'SELECT count(*)::integer AS rows FROM inbox.message' });
   return counted?.rows ?? 0;
+}
+
+async function readSizes({ database }: Stack): Promise<{ walBytes: number; inboxBytes: number }> {
+  const [row] = await database.query<{ walBytes: string; inboxBytes: string }>({
+    text: `SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0') AS "walBytes",
+      (SELECT sum(pg_total_relation_size(relid)) FROM pg_partition_tree('inbox.message')) AS "inboxBytes"`,
+  });
+  return { walBytes: Number(row?.walBytes), inboxBytes: Number(row?.inboxBytes) };
 }
 
 function readPeakRssMb(pid: number): number {
@@ -153,6 +169,8 @@ function describe(taken: {
     atMost('CPU of all processes per 1,000 of 10,000', 's', cpuPer1000(small), null),
     atMost('CPU of all processes per 1,000 of 1,000,000', 's', cpuPer1000([large]), null),
     atLeast('recipients of 1,000,000', 'rows/s', Math.round(rate([large])), null),
+    atMost('write-ahead log per recipient of 1,000,000', 'bytes', Math.round(large.walBytes / large.recipients), null),
+    atMost('inbox row with its indexes', 'bytes', Math.round(large.inboxBytes / large.recipients), null),
     ...[...large.peakRssMb].flatMap(([app, peak]) => [
       atMost(`largest RSS of ${app} up to 100,000`, 'MB', personal.at(-1)?.peakRssMb.get(app) ?? Number.NaN, null),
       atMost(`largest RSS of ${app} up to 1,000,000 (at most the target)`, 'MB', peak, RSS_MB_MAX),
