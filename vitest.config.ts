@@ -79,6 +79,7 @@ export default defineConfig({
         ...source,
         test: {
           name: 'browser',
+          retry: RETRIES,
           include: ['test/browser/**/*.browser-spec.ts'],
           exclude: NEVER,
           testTimeout: 120_000,
