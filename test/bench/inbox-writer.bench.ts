@@ -5,13 +5,16 @@ import { newUuid } from '#contracts';
 import { Database, migrate, startEmbeddedPostgres } from '#database';
 import { InboxStore } from '#inbox';
 import { EntitySchema } from 'typeorm';
+import { inParallel } from '../support/in-parallel.js';
 import { compareRounds, toReport, type BenchOptions, type BenchReport } from './bench.js';
 
 /**
  * How fast the inbox writer is, as ratios to two baselines of the same rounds on the same cluster: ONE `INSERT … SELECT` inside the
  * database (nothing from a client can be faster) and TypeORM's QueryBuilder (what one would write first). Two kinds of rows: `plain`,
- * the same content for everybody, and `personal`, with rendered fields per recipient. The cluster is durable (fsync, full page writes,
- * synchronous commit); each sample writes into the empty table after a checkpoint, so that none pays for the one before.
+ * the same content for everybody, and `personal`, with rendered fields per recipient. The writer is measured one batch after the other, and
+ * with two batches at once, as the consumer handles its partitions: the second is sent while the first is committed. The cluster is durable
+ * (fsync, full page writes, synchronous commit); each sample writes into the empty table after a checkpoint, so that none pays for the one
+ * before.
  */
 export const name = 'inbox-writer';
 
@@ -22,7 +25,8 @@ const FLOOR_RATIO_MIN = 0.75;
 const QUERY_BUILDER_RATIO_MIN = 2.2;
 const EXPIRES_AT = '2099-01-01T00:00:00.000Z';
 const WORKLOADS = ['plain', 'personal'] as const;
-const METHODS = ['writer', 'floor', 'queryBuilder'] as const;
+const METHODS = ['writer', 'writerTwice', 'floor', 'queryBuilder'] as const;
+const BATCHES_AT_ONCE = 2;
 
 type Workload = (typeof WORKLOADS)[number];
 type Method = (typeof METHODS)[number];
@@ -85,6 +89,11 @@ async function measure(bench: Bench, options: BenchOptions): Promise<BenchReport
       ratesOf(workload, 'floor'),
     ),
     compareRounds(
+      { metric: `${workload} rows, two batches at once, against one INSERT…SELECT`, unit: 'rows/s', target: FLOOR_RATIO_MIN },
+      ratesOf(workload, 'writerTwice'),
+      ratesOf(workload, 'floor'),
+    ),
+    compareRounds(
       { metric: `${workload} rows against TypeORM QueryBuilder`, unit: 'rows/s', target: QUERY_BUILDER_RATIO_MIN },
       ratesOf(workload, 'writer'),
       ratesOf(workload, 'queryBuilder'),
@@ -107,12 +116,12 @@ async function takeSample(bench: Bench, workload: Workload, method: Method): Pro
 }
 
 const WRITE: Record<Method, (bench: Bench, sample: Sample) => Promise<void>> = {
-  async writer({ store, recipients, environmentId }, { workload, messageKey, contentId, runId }) {
-    for (const batch of batches(recipients)) {
-      const subscriberIds = batch.map((recipient) => recipient.id);
-      const rendered = workload === 'personal' ? batch.map((recipient) => recipient.rendered) : undefined;
-      await store.insertMessages(environmentId, { messageKey, contentId, runId, expiresAt: EXPIRES_AT, subscriberIds, rendered });
-    }
+  async writer(bench, sample) {
+    for (const batch of batches(bench.recipients)) await insertBatch(bench, sample, batch);
+  },
+
+  async writerTwice(bench, sample) {
+    await inParallel([...batches(bench.recipients)], BATCHES_AT_ONCE, (batch) => insertBatch(bench, sample, batch));
   },
 
   async floor({ database, environmentId }, { workload, messageKey, contentId, runId }) {
@@ -140,6 +149,13 @@ const WRITE: Record<Method, (bench: Bench, sample: Sample) => Promise<void>> = {
     }
   },
 };
+
+async function insertBatch({ store, environmentId }: Bench, sample: Sample, batch: readonly Recipient[]): Promise<void> {
+  const { workload, messageKey, contentId, runId } = sample;
+  const subscriberIds = batch.map((recipient) => recipient.id);
+  const rendered = workload === 'personal' ? batch.map((recipient) => recipient.rendered) : undefined;
+  await store.insertMessages(environmentId, { messageKey, contentId, runId, expiresAt: EXPIRES_AT, subscriberIds, rendered });
+}
 
 /** Recipients in the order of their ids, as chunks come. */
 async function prepare(database: Database): Promise<Bench> {
