@@ -14,6 +14,7 @@ const CONTEXTS = [
   'webhooks',
   'retention',
   'dead-letters',
+  'dialects',
 ];
 
 /** Which contexts a context may import, by the name of the importer. `tenancy` is open to all. */
@@ -30,8 +31,10 @@ const ALLOWED_CONTEXTS = {
   'web-files': ['tenancy', 'identity', 'subscribers'],
   webhooks: ['tenancy'],
   'dead-letters': ['tenancy'],
+  // Adapters over the use-cases of others; only apps import them.
+  dialects: ['tenancy', 'identity', 'subscribers', 'content', 'inbox', 'push', 'engagement'],
   // On top of all: it carries out what they declare, and nobody imports it.
-  retention: CONTEXTS.filter((context) => context !== 'retention'),
+  retention: CONTEXTS.filter((context) => context !== 'retention' && context !== 'dialects'),
 };
 
 /** Platform libs from the bottom to the top: each may import those before it. */

@@ -2,6 +2,7 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { CampaignsApiModule, campaignsConfig } from '#campaigns';
 import { DatabaseModule, databaseConfig } from '#database';
 import { DeadLettersApiModule } from '#dead-letters';
+import { DialectsModule } from '#dialects';
 import { EngagementApiModule, engagementConfig } from '#engagement';
 import { EventLogModule, eventLogConfig } from '#event-log';
 import { httpConfig } from '#http';
@@ -27,6 +28,7 @@ import { webFilesConfig, WebFilesModule } from '#web-files';
     PushApiModule,
     EngagementApiModule,
     DeadLettersApiModule,
+    DialectsModule,
     WebFilesModule,
   ],
 })

@@ -1,0 +1,8 @@
+import { Module } from '@nestjs/common';
+
+/**
+ * The gateway speaks to clients of other systems as those systems do. Each dialect is a module of its own: thin adapters over the
+ * use-cases of the contexts, with its own paths, bodies and errors.
+ */
+@Module({ imports: [] })
+export class DialectsModule {}
