@@ -57,6 +57,12 @@ CREATE OR REPLACE FUNCTION segments.instant_of(value jsonb)
  STABLE PARALLEL SAFE
 RETURN CASE WHEN ((jsonb_typeof(value) = 'string'::text) AND ((value #>> '{}'::text[]) ~ '^(?!0000)([0-9]{4}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8]))|([0-9]{2}(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)-02-29)(T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?(Z|[+-](0[0-9]|1[0-4]):[0-5][0-9]))?$'::text)) THEN date_trunc('milliseconds'::text, (CASE length((value #>> '{}'::text[])) WHEN 10 THEN ((value #>> '{}'::text[]) || 'T00:00:00Z'::text) ELSE (value #>> '{}'::text[]) END)::timestamp with time zone) ELSE NULL::timestamp with time zone END;
 
+CREATE OR REPLACE FUNCTION subscribers.drop_notes(notes jsonb, written jsonb, removed jsonb)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN NULLIF(((notes - ARRAY(SELECT jsonb_object_keys(written) AS jsonb_object_keys)) - ARRAY(SELECT jsonb_object_keys(COALESCE(removed, '{}'::jsonb)) AS jsonb_object_keys)), '{}'::jsonb);
+
 CREATE OR REPLACE FUNCTION subscribers.merge_attributes(present jsonb, patch jsonb, removed jsonb)
  RETURNS jsonb
  LANGUAGE sql
@@ -487,6 +493,24 @@ CREATE TABLE subscribers.attribute (
   CONSTRAINT attribute_type_check CHECK ((type = ANY (ARRAY['string'::text, 'number'::text, 'boolean'::text, 'date'::text, 'list'::text])))
 );
 
+CREATE TABLE subscribers.company (
+  environment_id uuid NOT NULL,
+  id uuid NOT NULL,
+  external_id text COLLATE "C" NOT NULL,
+  attributes jsonb DEFAULT '{}'::jsonb NOT NULL,
+  verified boolean DEFAULT true NOT NULL,
+  unverified_attributes jsonb,
+  attribute_proofs jsonb,
+  created_at timestamp(3) with time zone DEFAULT now() NOT NULL,
+  updated_at timestamp(3) with time zone DEFAULT now() NOT NULL,
+  CONSTRAINT company_pkey PRIMARY KEY (environment_id, id),
+  CONSTRAINT company_environment_id_external_id_key UNIQUE (environment_id, external_id),
+  CONSTRAINT company_attributes_check CHECK ((jsonb_typeof(attributes) = 'object'::text)),
+  CONSTRAINT company_external_id_check CHECK (((octet_length(external_id) >= 1) AND (octet_length(external_id) <= 255))),
+  CONSTRAINT company_proofs_are_not_empty CHECK ((attribute_proofs <> '{}'::jsonb)),
+  CONSTRAINT company_unverified_is_not_empty CHECK ((unverified_attributes <> '{}'::jsonb))
+);
+
 CREATE TABLE subscribers.import (
   environment_id uuid NOT NULL,
   id uuid NOT NULL,
@@ -514,6 +538,16 @@ CREATE TABLE subscribers.import_rejection (
   CONSTRAINT import_rejection_pkey PRIMARY KEY (environment_id, import_id, line_no)
 );
 
+CREATE TABLE subscribers.membership (
+  environment_id uuid NOT NULL,
+  subscriber_id uuid NOT NULL,
+  company_id uuid NOT NULL,
+  verified boolean NOT NULL,
+  created_at timestamp(3) with time zone DEFAULT now() NOT NULL,
+  updated_at timestamp(3) with time zone DEFAULT now() NOT NULL,
+  CONSTRAINT membership_pkey PRIMARY KEY (environment_id, subscriber_id, company_id)
+);
+
 CREATE TABLE subscribers.subscriber (
   environment_id uuid NOT NULL,
   id uuid NOT NULL,
@@ -524,10 +558,15 @@ CREATE TABLE subscribers.subscriber (
   unsubscribed_at timestamp(3) with time zone,
   created_at timestamp(3) with time zone DEFAULT now() NOT NULL,
   updated_at timestamp(3) with time zone DEFAULT now() NOT NULL,
+  verified boolean DEFAULT true NOT NULL,
+  unverified_attributes jsonb,
+  attribute_proofs jsonb,
   CONSTRAINT subscriber_pkey PRIMARY KEY (environment_id, id),
   CONSTRAINT subscriber_environment_id_external_id_key UNIQUE (environment_id, external_id),
   CONSTRAINT subscriber_attributes_check CHECK ((jsonb_typeof(attributes) = 'object'::text)),
-  CONSTRAINT subscriber_external_id_check CHECK (((octet_length(external_id) >= 1) AND (octet_length(external_id) <= 255)))
+  CONSTRAINT subscriber_external_id_check CHECK (((octet_length(external_id) >= 1) AND (octet_length(external_id) <= 255))),
+  CONSTRAINT subscriber_proofs_are_not_empty CHECK ((attribute_proofs <> '{}'::jsonb)),
+  CONSTRAINT subscriber_unverified_is_not_empty CHECK ((unverified_attributes <> '{}'::jsonb))
 ) WITH (fillfactor=85);
 
 CREATE TABLE tenancy.api_key (
@@ -552,6 +591,7 @@ CREATE TABLE tenancy.environment (
   public_key text NOT NULL,
   allowed_origins text[] DEFAULT '{}'::text[] NOT NULL,
   created_at timestamp with time zone DEFAULT now() NOT NULL,
+  protected_traits text[] DEFAULT '{plan,mrr}'::text[] NOT NULL,
   CONSTRAINT environment_pkey PRIMARY KEY (id),
   CONSTRAINT environment_public_key_key UNIQUE (public_key),
   CONSTRAINT environment_workspace_id_name_key UNIQUE (workspace_id, name),
@@ -745,6 +785,8 @@ CREATE INDEX run_by_time ON retention.run USING btree (started_at);
 
 CREATE INDEX run_running ON retention.run USING btree (policy) WHERE (outcome = 'running'::text);
 
+CREATE INDEX membership_of_company ON subscribers.membership USING btree (environment_id, company_id);
+
 CREATE INDEX subscriber_unsubscribed ON subscribers.subscriber USING btree (unsubscribed_at) WHERE (unsubscribed_at IS NOT NULL);
 
 ALTER TABLE event_log.group_member ADD CONSTRAINT group_member_topic_id_fkey FOREIGN KEY (topic_id) REFERENCES event_log.topic(topic_id);
@@ -752,6 +794,10 @@ ALTER TABLE event_log.group_member ADD CONSTRAINT group_member_topic_id_fkey FOR
 ALTER TABLE event_log.group_partition ADD CONSTRAINT group_partition_topic_id_fkey FOREIGN KEY (topic_id) REFERENCES event_log.topic(topic_id);
 
 ALTER TABLE event_log.head ADD CONSTRAINT head_topic_id_fkey FOREIGN KEY (topic_id) REFERENCES event_log.topic(topic_id);
+
+ALTER TABLE subscribers.membership ADD CONSTRAINT membership_environment_id_company_id_fkey FOREIGN KEY (environment_id, company_id) REFERENCES subscribers.company(environment_id, id) ON DELETE CASCADE;
+
+ALTER TABLE subscribers.membership ADD CONSTRAINT membership_environment_id_subscriber_id_fkey FOREIGN KEY (environment_id, subscriber_id) REFERENCES subscribers.subscriber(environment_id, id) ON DELETE CASCADE;
 
 ALTER TABLE tenancy.api_key ADD CONSTRAINT api_key_environment_id_fkey FOREIGN KEY (environment_id) REFERENCES tenancy.environment(id);
 

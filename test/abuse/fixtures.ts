@@ -42,6 +42,7 @@ export class Fixtures {
     );
     await (await api.upload('/v1/subscribers/bulk', 'application/x-ndjson', lines)).text();
     await api.call('PUT', '/v1/attributes/seats', { body: { type: 'number' } });
+    await api.call('PUT', `/v1/companies/${prefix}-company`, { body: { attributes: { plan: 'pro' } } });
     const segment = await api.post<Identified>('/v1/segments', { body: { name: prefix, rule: RULE } });
     const spare = await api.post<Identified>('/v1/segments', { body: { name: `${prefix} spare`, rule: RULE } });
     const campaign = await api.post<Identified>('/v1/campaigns', { body: { ...MESSAGE, audience: { segment_id: segment.id } } });
@@ -60,6 +61,7 @@ export class Fixtures {
     this.set('key', this.keys.apiKey);
     this.set('publicKey', this.keys.publicKey);
     this.set('subscriber', `${prefix}-0`);
+    this.set('company', `${prefix}-company`);
     this.set('segment', segment.id);
     this.set('spare.segment', spare.id);
     this.set('campaign', campaign.id);
@@ -89,6 +91,9 @@ export class Fixtures {
     switch (kind) {
       case 'subscriber':
         await api.call('PUT', `/v1/subscribers/fresh-${name}`, { body: {} });
+        return `fresh-${name}`;
+      case 'company':
+        await api.call('PUT', `/v1/companies/fresh-${name}`, { body: {} });
         return `fresh-${name}`;
       case 'segment':
         return (await api.post<Identified>('/v1/segments', { body: { name, rule: RULE } })).id;

@@ -28,6 +28,7 @@ const RESOURCES_OF_ROUTE: readonly (readonly [prefix: string, resource: string])
   ['/sdk/v1/', 'sdkFile'],
   ['/inbox/', 'pageFile'],
   ['/v1/api-keys/', 'apiKey'],
+  ['/v1/companies/', 'company'],
   ['/v1/identity-secrets/', 'identitySecret'],
   ['/v1/inbox/messages/', 'message'],
   ['/v1/messages/', 'message'],
@@ -35,7 +36,7 @@ const RESOURCES_OF_ROUTE: readonly (readonly [prefix: string, resource: string])
 /** Routes that use their resource up: each request gets one of its own. */
 const CONSUMING = /^DELETE |\/(pause|resume|cancel|replay|discard|retire|revoke)$/;
 /** Resources whose name another environment may use as well, or that are everybody's, so that there is no foreign one. */
-export const NAMED_BY_CALLER: ReadonlySet<string> = new Set(['subscriber', 'attribute', 'receipt', 'sdkFile', 'pageFile']);
+export const NAMED_BY_CALLER: ReadonlySet<string> = new Set(['subscriber', 'company', 'attribute', 'receipt', 'sdkFile', 'pageFile']);
 
 const RULES: readonly unknown[] = [
   { all: [{ attribute: 'cohort', operator: 'equals', value: 'abuse' }] },
@@ -198,6 +199,8 @@ export class ValidRequests {
         return '<<home.publicKey>>';
       case 'secret':
         return this.random.word(48);
+      case 'protected_traits':
+        return this.random.pick([['plan', 'mrr'], ['role']]);
       case 'allowed_origins':
         return this.random.chance(0.5) ? [] : [`https://${this.random.word(8)}.example.com`];
       case 'endpoint':

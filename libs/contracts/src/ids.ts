@@ -7,6 +7,7 @@ export const ID_PREFIXES = {
   apiKey: 'key',
   identitySecret: 'ids',
   subscriber: 'sub',
+  company: 'cpy',
   import: 'imp',
   segment: 'seg',
   campaign: 'cmp',

@@ -16,6 +16,8 @@ export const KEPT_TABLES: Readonly<Record<string, string>> = {
   'retention.lease': 'for ever: one row per policy',
   'segments.segment': 'until somebody deletes it',
   'subscribers.attribute': 'until somebody deletes it',
+  'subscribers.company': 'until somebody deletes it',
+  'subscribers.membership': 'as long as its subscriber and its company',
   'subscribers.subscriber': 'until somebody deletes the person',
   'tenancy.api_key': 'until the environment is deleted; a revoked key says when it was',
   'tenancy.environment': 'until somebody deletes it',

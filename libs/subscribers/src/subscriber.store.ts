@@ -1,7 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { newUuid } from '#contracts';
 import { Database, type Sql } from '#database';
+import { claimStatement, claimValues, PROVENANCE_COLUMNS, type ProvenanceRow, toProvenance } from './claim-statement.store.js';
 import type { Attributes } from './profile/attribute-value.js';
+import type { ClaimedProfile } from './profile/claimed-profile.js';
 import type { SubscriberPatch } from './profile/subscriber-patch.js';
 import type { Subscriber, SubscriberProfile } from './profile/subscriber-profile.js';
 import { ATTRIBUTES_BYTES_MAX, ATTRIBUTES_MAX, UPSERT_BATCH_MAX } from './subscribers.limits.js';
@@ -11,7 +13,7 @@ import { externalIdFault } from './profile/external-id.js';
 /** What became of one change of a batch. `refused`: with what is there, the subscriber would have more attributes than are allowed. */
 export type UpsertStatus = 'created' | 'updated' | 'refused';
 
-interface SubscriberRow {
+interface ProfileRow {
   readonly id: string;
   readonly external_id: string;
   readonly attributes: Attributes;
@@ -19,8 +21,13 @@ interface SubscriberRow {
   readonly time_zone: string | null;
   readonly unsubscribed_at: Date | null;
   readonly created_at: Date;
+}
+
+interface SubscriberRow extends ProfileRow, ProvenanceRow {
   readonly updated_at: Date;
 }
+
+const COLUMNS = `id, external_id, attributes, locale, time_zone, unsubscribed_at, created_at, updated_at, ${PROVENANCE_COLUMNS}`;
 
 /** Comes before every UUID that is given out. */
 const FIRST_UUID = '00000000-0000-0000-0000-000000000000';
@@ -37,8 +44,14 @@ const COUNTABLE_BYTES_MIN = 8 + (ATTRIBUTES_MAX + 1) * 9;
 
 const MERGED = 'subscribers.merge_attributes(present.attributes, excluded.attributes, $8::jsonb -> excluded.external_id)';
 
+/** Notes about the attributes that this change leaves alone. Few people have any, so the function is asked only for those. */
+function remainingNotes(column: 'unverified_attributes' | 'attribute_proofs'): string {
+  return `CASE WHEN present.${column} IS NOT NULL
+      THEN subscribers.drop_notes(present.${column}, excluded.attributes, $8::jsonb -> excluded.external_id) END`;
+}
+
 /**
- * One statement for one change and for a thousand. Rows are locked in the order of the input, which is sorted by external id: two
+ * One statement for one change and for a thousand. Whoever may write through it vouches for what is written: what was unverified or proven by a page under the same names goes. Rows are locked in the order of the input, which is sorted by external id: two
  * overlapping batches wait for each other and never deadlock. `excluded` cannot carry "clear this", so what a change clears comes beside
  * the rows, by external id: $8 the removed attributes, $9 the cleared fields. Rows that would grow too large are not touched and not
  * returned. Attributes come as one JSON list: as items of an array of texts, each of their quotes would be escaped once more.
@@ -55,6 +68,9 @@ const UPSERT = `
     time_zone = CASE WHEN $9::jsonb -> excluded.external_id ? 'time_zone' THEN NULL ELSE coalesce(excluded.time_zone, present.time_zone) END,
     unsubscribed_at = CASE WHEN $9::jsonb -> excluded.external_id ? 'unsubscribed' THEN NULL
       ELSE coalesce(present.unsubscribed_at, excluded.unsubscribed_at) END,
+    verified = true,
+    unverified_attributes = ${remainingNotes('unverified_attributes')},
+    attribute_proofs = ${remainingNotes('attribute_proofs')},
     updated_at = now()
   WHERE CASE WHEN pg_column_size(${MERGED}) < ${COUNTABLE_BYTES_MIN} THEN true
     ELSE pg_column_size(${MERGED}) <= ${ATTRIBUTES_BYTES_MAX} AND (SELECT count(*) FROM jsonb_object_keys(${MERGED})) <= ${ATTRIBUTES_MAX} END
@@ -78,7 +94,7 @@ export class SubscriberStore {
     const proposed = toUpsertRow(patch);
     const [row] = await tx.query<SubscriberRow>({
       name: 'subscribers.upsert',
-      text: `${UPSERT} id, external_id, attributes, locale, time_zone, unsubscribed_at, created_at, updated_at`,
+      text: `${UPSERT} ${COLUMNS}`,
       values: upsertValues(environmentId, [proposed]),
     });
     if (row === undefined) throw new AttributesTooManyError();
@@ -110,13 +126,30 @@ export class SubscriberStore {
     return statuses;
   }
 
+  /**
+   * Writes what a page says of a person, creating the subscriber where there is none.
+   *
+   * @throws AttributesTooManyError when the subscriber would have more attributes, verified or not, than are allowed.
+   */
+  async applyClaim(environmentId: string, claim: ClaimedProfile, tx: Sql = this.database): Promise<Subscriber> {
+    const values = claimValues(environmentId, claim);
+    if (values === undefined) throw new AttributesTooManyError();
+    const [row] = await tx.query<SubscriberRow>({
+      name: 'subscribers.apply-claim',
+      text: claimStatement('subscribers.subscriber', COLUMNS),
+      values,
+    });
+    if (row === undefined) throw new AttributesTooManyError();
+    return toSubscriber(row);
+  }
+
   /** The subscriber with this external id; `undefined` when this environment has none. */
   async findByExternalId(environmentId: string, externalId: string, tx: Sql = this.database): Promise<Subscriber | undefined> {
     // Postgres cannot even be asked for an id with a NUL character or a lone surrogate.
     if (externalIdFault(externalId) !== undefined) return undefined;
     const [row] = await tx.query<SubscriberRow>({
       name: 'subscribers.find-by-external-id',
-      text: `SELECT id, external_id, attributes, locale, time_zone, unsubscribed_at, created_at, updated_at
+      text: `SELECT ${COLUMNS}
         FROM subscribers.subscriber WHERE environment_id = $1 AND external_id = $2`,
       values: [environmentId, externalId],
     });
@@ -124,34 +157,44 @@ export class SubscriberStore {
   }
 
   /**
-   * The id of the subscriber with this external id, who is created without attributes when there is none.
+   * The id of the subscriber with this external id, who is created without attributes when there is none. With a proof behind it
+   * (`verified`), a subscriber that was only named so far is verified from now on.
    *
    * @throws ExternalIdInvalidError
    */
-  async ensureSubscriber(environmentId: string, externalId: string, tx: Sql = this.database): Promise<string> {
+  async ensureSubscriber(environmentId: string, externalId: string, tx: Sql = this.database, verified = true): Promise<string> {
     const fault = externalIdFault(externalId);
     if (fault !== undefined) throw new ExternalIdInvalidError(fault);
     for (let attempt = 1; attempt <= ENSURE_ATTEMPTS_MAX; attempt += 1) {
-      const [present] = await tx.query<{ id: string }>({
+      const [present] = await tx.query<{ id: string; verified: boolean }>({
         name: 'subscribers.find-id',
-        text: `SELECT id FROM subscribers.subscriber WHERE environment_id = $1 AND external_id = $2`,
+        text: `SELECT id, verified FROM subscribers.subscriber WHERE environment_id = $1 AND external_id = $2`,
         values: [environmentId, externalId],
       });
+      if (present !== undefined && verified && !present.verified) await this.markVerified(environmentId, present.id, tx);
       if (present !== undefined) return present.id;
       const [created] = await tx.query<{ id: string }>({
         name: 'subscribers.create-bare',
-        text: `INSERT INTO subscribers.subscriber (environment_id, id, external_id) VALUES ($1, $2, $3)
+        text: `INSERT INTO subscribers.subscriber (environment_id, id, external_id, verified) VALUES ($1, $2, $3, $4)
           ON CONFLICT (environment_id, external_id) DO NOTHING RETURNING id`,
-        values: [environmentId, newUuid(), externalId],
+        values: [environmentId, newUuid(), externalId, verified],
       });
       if (created !== undefined) return created.id;
     }
     throw new Error('The subscriber was deleted and created again and again while it was looked up');
   }
 
+  private async markVerified(environmentId: string, id: string, tx: Sql): Promise<void> {
+    await tx.execute({
+      name: 'subscribers.mark-verified',
+      text: `UPDATE subscribers.subscriber SET verified = true, updated_at = now() WHERE environment_id = $1 AND id = $2`,
+      values: [environmentId, id],
+    });
+  }
+
   /** The profiles of these ids, for rendering and matching; ids that this environment does not have are left out. */
   async readProfiles(environmentId: string, ids: readonly string[], tx: Sql = this.database): Promise<Map<string, SubscriberProfile>> {
-    const rows = await tx.query<SubscriberRow>({
+    const rows = await tx.query<ProfileRow>({
       name: 'subscribers.read-profiles',
       text: `SELECT id, external_id, attributes, locale, time_zone, unsubscribed_at, created_at
         FROM subscribers.subscriber WHERE environment_id = $1 AND id = ANY($2::uuid[])`,
@@ -168,7 +211,7 @@ export class SubscriberStore {
   ): Promise<Subscriber[]> {
     const rows = await tx.query<SubscriberRow>({
       name: 'subscribers.list',
-      text: `SELECT id, external_id, attributes, locale, time_zone, unsubscribed_at, created_at, updated_at
+      text: `SELECT ${COLUMNS}
         FROM subscribers.subscriber WHERE environment_id = $1 AND id > $2 ORDER BY id LIMIT $3`,
       values: [environmentId, page.afterId ?? FIRST_UUID, page.limit],
     });
@@ -245,7 +288,7 @@ function upsertValues(environmentId: string, rows: readonly UpsertRow[]): unknow
   ];
 }
 
-function toProfile(row: SubscriberRow): SubscriberProfile {
+function toProfile(row: ProfileRow): SubscriberProfile {
   return {
     id: row.id,
     externalId: row.external_id,
@@ -258,5 +301,5 @@ function toProfile(row: SubscriberRow): SubscriberProfile {
 }
 
 function toSubscriber(row: SubscriberRow): Subscriber {
-  return { ...toProfile(row), updatedAt: row.updated_at };
+  return { ...toProfile(row), ...toProvenance(row), updatedAt: row.updated_at };
 }

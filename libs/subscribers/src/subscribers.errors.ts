@@ -106,6 +106,21 @@ export class AttributeDeclarationsTooManyError extends BelfryError {
   }
 }
 
+/** No company of this environment has the external id. */
+export class CompanyNotFoundError extends BelfryError {
+  static override readonly facts: ErrorFacts = {
+    code: 'company_not_found',
+    httpStatus: 404,
+    disposition: 'dead-letter',
+    title: 'The company does not exist',
+    hint: 'Check the external id, percent-encoded once in the path, and that the API key belongs to the right environment.',
+  };
+
+  constructor() {
+    super('No company of this environment has this external id.');
+  }
+}
+
 /** No import of this environment has the id. */
 export class ImportNotFoundError extends BelfryError {
   static override readonly facts: ErrorFacts = {
@@ -156,6 +171,7 @@ export const SUBSCRIBERS_ERRORS = [
   AttributeNotDeclaredError,
   AttributeNameInvalidError,
   AttributeDeclarationsTooManyError,
+  CompanyNotFoundError,
   ImportNotFoundError,
   ImportFileInvalidError,
   ImportStoppedError,

@@ -16,6 +16,15 @@ export const ATTRIBUTE_LIST_ITEMS_MAX = 100;
 /** All attributes of one subscriber in bytes, after merging: as JSON in UTF-8 where they are given, as jsonb where they are kept. */
 export const ATTRIBUTES_BYTES_MAX = 65_536;
 
+/** Attributes of one subscriber or company that no proof covers, after merging: anybody can make a page say them. */
+export const UNVERIFIED_ATTRIBUTES_MAX = 50;
+
+/** All unverified attributes of one subscriber or company in bytes, with their provenance. */
+export const UNVERIFIED_ATTRIBUTES_BYTES_MAX = 16_384;
+
+/** Companies of one subscriber. */
+export const MEMBERSHIPS_MAX = 100;
+
 /** Declared attributes of one environment. */
 export const ATTRIBUTE_DECLARATIONS_MAX = 500;
 

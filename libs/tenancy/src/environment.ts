@@ -15,6 +15,8 @@ export interface Environment {
   readonly publicKey: string;
   /** Serialised origins (`https://app.example.com`) whose pages may call the browser-facing routes. */
   readonly allowedOrigins: readonly string[];
+  /** Attributes that a page may set only with a proof that covers them: what it says of them otherwise is kept as unverified. */
+  readonly protectedTraits: readonly string[];
   readonly createdAt: Date;
 }
 

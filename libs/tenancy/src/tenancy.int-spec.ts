@@ -218,6 +218,20 @@ describe('/v1/environment', () => {
     expect((await call({ url: '/v1/environment', key: apiKey })).body).toEqual(changed.body);
   });
 
+  it('replaces the protected traits and leaves the origins alone', async () => {
+    const { apiKey } = await seedEnvironment(test.database, { allowedOrigins: ['https://app.example.com'] });
+    const read = async () => (await call({ url: '/v1/environment', key: apiKey })).body;
+    expect(await read()).toMatchObject({ protected_traits: ['plan', 'mrr'] });
+    const payload = { protected_traits: ['plan', 'role', 'role'] };
+    expect(await call({ method: 'PATCH', url: '/v1/environment', key: apiKey, payload })).toMatchObject({
+      status: 200,
+      body: { protected_traits: ['plan', 'role'], allowed_origins: ['https://app.example.com'] },
+    });
+    const invalid = { protected_traits: ['ok'], allowed_origins: ['*'] };
+    expect((await call({ method: 'PATCH', url: '/v1/environment', key: apiKey, payload: invalid })).status).toBe(400);
+    expect(await read()).toMatchObject({ protected_traits: ['plan', 'role'] });
+  });
+
   it('names each entry that is not an origin and changes nothing', async () => {
     const { apiKey } = await seedEnvironment(test.database);
     const payload = { allowed_origins: ['https://app.example.com', '*', 'http://app.example.com'] };

@@ -38,7 +38,7 @@ export interface NewEnvironment {
 }
 
 const ENVIRONMENT_COLUMNS = `id, workspace_id AS "workspaceId", name, kind, public_key AS "publicKey",
-  allowed_origins AS "allowedOrigins", created_at AS "createdAt"`;
+  allowed_origins AS "allowedOrigins", protected_traits AS "protectedTraits", created_at AS "createdAt"`;
 const API_KEY_COLUMNS = `id, name, last_four AS "lastFour", scopes, created_at AS "createdAt", revoked_at AS "revokedAt"`;
 
 /**
@@ -113,6 +113,10 @@ export class TenancyStore {
 
   async updateAllowedOrigins(environmentId: string, origins: readonly string[], tx: Sql = this.database): Promise<void> {
     await tx.execute({ text: 'UPDATE tenancy.environment SET allowed_origins = $2 WHERE id = $1', values: [environmentId, origins] });
+  }
+
+  async updateProtectedTraits(environmentId: string, traits: readonly string[], tx: Sql = this.database): Promise<void> {
+    await tx.execute({ text: 'UPDATE tenancy.environment SET protected_traits = $2 WHERE id = $1', values: [environmentId, traits] });
   }
 
   /** Does any environment list this origin? Asked for CORS preflights only, which say nothing about the environment. */

@@ -1,4 +1,5 @@
 import type { Attributes } from './attribute-value.js';
+import type { Provenance } from './claimed-profile.js';
 
 /** A subscriber as other contexts see one: to render a message for, or to match against a rule. */
 export interface SubscriberProfile {
@@ -16,6 +17,6 @@ export interface SubscriberProfile {
 }
 
 /** A whole subscriber, as the API shows one. */
-export interface Subscriber extends SubscriberProfile {
+export interface Subscriber extends SubscriberProfile, Provenance {
   readonly updatedAt: Date;
 }

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { encodeId } from '#contracts';
 import { Returns, textSchema, Throws } from '#http';
 import { ALLOWED_ORIGINS_MAX, ORIGIN_LENGTH_MAX } from '../allowed-origins.js';
+import { PROTECTED_TRAIT_LENGTH_MAX, PROTECTED_TRAITS_MAX } from '../protected-traits.js';
 import { CurrentEnvironment, RequireScope } from '../authenticate/require-scope.js';
 import { type Environment, ENVIRONMENT_KINDS, type EnvironmentContext } from '../environment.js';
 import { AllowedOriginInvalidError } from '../tenancy.errors.js';
@@ -17,7 +18,16 @@ const changeEnvironmentSchema = z
       .meta({
         description: 'Replaces the list. Each entry exactly as the browser sends it as Origin; https in production.',
         examples: [['https://app.example.com']],
-      }),
+      })
+      .optional(),
+    protected_traits: z
+      .array(textSchema({ min: 1, max: PROTECTED_TRAIT_LENGTH_MAX }))
+      .max(PROTECTED_TRAITS_MAX)
+      .meta({
+        description: 'Replaces the list. Attributes that a page can set only with a proof that covers them; at first plan and mrr.',
+        examples: [['plan', 'mrr', 'role']],
+      })
+      .optional(),
   })
   .meta({ id: 'ChangeEnvironment' });
 
@@ -29,6 +39,7 @@ const environmentSchema = z
     kind: z.enum(ENVIRONMENT_KINDS),
     public_key: z.string().meta({ description: 'Names the environment in a web page; proves nothing.' }),
     allowed_origins: z.array(z.string()),
+    protected_traits: z.array(z.string()).meta({ description: 'Attributes that a page can set only with a proof that covers them.' }),
     created_at: z.string(),
   })
   .meta({ id: 'Environment' });
@@ -52,14 +63,15 @@ export class ManageEnvironmentController {
 
   @Patch()
   @RequireScope('environment:write')
-  @ApiOperation({ summary: 'Set the allowed origins' })
+  @ApiOperation({ summary: 'Set the allowed origins and the protected traits' })
   @Returns(200, environmentSchema, 'The changed environment; in force everywhere within five seconds.')
   @Throws(AllowedOriginInvalidError)
   async change(
     @CurrentEnvironment() caller: EnvironmentContext,
     @Body({ schema: changeEnvironmentSchema }) body: ChangeEnvironmentBody,
   ): Promise<EnvironmentView> {
-    return presentEnvironment(await this.environments.allowOrigins(caller, body.allowed_origins));
+    const { allowed_origins: allowedOrigins, protected_traits: protectedTraits } = body;
+    return presentEnvironment(await this.environments.change(caller, { allowedOrigins, protectedTraits }));
   }
 }
 
@@ -71,6 +83,7 @@ function presentEnvironment(environment: Environment): EnvironmentView {
     kind: environment.kind,
     public_key: environment.publicKey,
     allowed_origins: [...environment.allowedOrigins],
+    protected_traits: [...environment.protectedTraits],
     created_at: environment.createdAt.toISOString(),
   };
 }

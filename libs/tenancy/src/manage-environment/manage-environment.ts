@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { Database } from '#database';
 import { originFault } from '../allowed-origins.js';
 import type { Environment, EnvironmentContext } from '../environment.js';
 import { EnvironmentDirectory } from '../environment-directory.js';
@@ -9,6 +10,7 @@ import { TenancyStore } from '../tenancy.store.js';
 @Injectable()
 export class ManageEnvironment {
   constructor(
+    private readonly database: Database,
     private readonly store: TenancyStore,
     private readonly directory: EnvironmentDirectory,
   ) {}
@@ -21,17 +23,31 @@ export class ManageEnvironment {
   }
 
   /**
-   * Replaces the origins whose pages may call the browser-facing routes.
-   * @throws AllowedOriginInvalidError naming each entry that no browser would send
+   * Replaces what is given: the origins whose pages may call the browser-facing routes, the attributes that a page alone cannot decide.
+   * @throws AllowedOriginInvalidError naming each entry that no browser would send; then nothing is changed
    */
-  async allowOrigins(caller: EnvironmentContext, origins: readonly string[]): Promise<Environment> {
-    const faults = origins.flatMap((origin, index) => {
-      const message = originFault(origin, caller.kind);
-      return message === undefined ? [] : [{ pointer: `/allowed_origins/${index}`, code: 'invalid_origin', message }];
+  async change(caller: EnvironmentContext, { allowedOrigins, protectedTraits }: EnvironmentChange): Promise<Environment> {
+    const origins = allowedOrigins === undefined ? undefined : checkedOrigins(caller, allowedOrigins);
+    await this.database.transaction(async (tx) => {
+      if (origins !== undefined) await this.store.updateAllowedOrigins(caller.environmentId, origins, tx);
+      if (protectedTraits !== undefined) await this.store.updateProtectedTraits(caller.environmentId, [...new Set(protectedTraits)], tx);
     });
-    if (faults.length > 0) throw new AllowedOriginInvalidError(faults);
-    await this.store.updateAllowedOrigins(caller.environmentId, [...new Set(origins)]);
     this.directory.forgetAll();
     return this.read(caller);
   }
+}
+
+/** What of an environment is to be replaced; what is absent stays. */
+export interface EnvironmentChange {
+  readonly allowedOrigins?: readonly string[] | undefined;
+  readonly protectedTraits?: readonly string[] | undefined;
+}
+
+function checkedOrigins(caller: EnvironmentContext, origins: readonly string[]): string[] {
+  const faults = origins.flatMap((origin, index) => {
+    const message = originFault(origin, caller.kind);
+    return message === undefined ? [] : [{ pointer: `/allowed_origins/${index}`, code: 'invalid_origin', message }];
+  });
+  if (faults.length > 0) throw new AllowedOriginInvalidError(faults);
+  return [...new Set(origins)];
 }
