@@ -295,6 +295,22 @@ CREATE TABLE http.idempotency_record (
   CONSTRAINT idempotency_record_request_hash_check CHECK ((octet_length(request_hash) = 32))
 );
 
+CREATE TABLE identity.break_glass (
+  environment_id uuid NOT NULL,
+  id uuid NOT NULL,
+  surface text NOT NULL,
+  reason text NOT NULL,
+  opened_at timestamp with time zone NOT NULL,
+  opened_by uuid,
+  ends_at timestamp with time zone NOT NULL,
+  ended_at timestamp with time zone,
+  ended_by uuid,
+  CONSTRAINT break_glass_pkey PRIMARY KEY (environment_id, id),
+  CONSTRAINT break_glass_ends CHECK ((ends_at > opened_at)),
+  CONSTRAINT break_glass_reason CHECK ((reason <> ''::text)),
+  CONSTRAINT break_glass_surface CHECK ((surface = ANY (ARRAY['inbox'::text, 'preferences'::text, 'push'::text, 'identify'::text, 'track'::text])))
+);
+
 CREATE TABLE identity.key_use (
   environment_id uuid NOT NULL,
   secret_id uuid NOT NULL,
@@ -302,6 +318,34 @@ CREATE TABLE identity.key_use (
   uses bigint NOT NULL,
   CONSTRAINT key_use_pkey PRIMARY KEY (environment_id, secret_id, used_on),
   CONSTRAINT key_use_counts_something CHECK ((uses > 0))
+);
+
+CREATE TABLE identity.policy (
+  environment_id uuid NOT NULL,
+  surface text NOT NULL,
+  mode text NOT NULL,
+  ramp_percent smallint NOT NULL,
+  grade_min text NOT NULL,
+  ends_at timestamp with time zone,
+  changed_at timestamp with time zone NOT NULL,
+  changed_by uuid,
+  CONSTRAINT policy_pkey PRIMARY KEY (environment_id, surface),
+  CONSTRAINT policy_grade_min CHECK ((grade_min = ANY (ARRAY['static'::text, 'fresh'::text, 'traits'::text]))),
+  CONSTRAINT policy_mode CHECK ((mode = ANY (ARRAY['off'::text, 'report-only'::text, 'enforced'::text]))),
+  CONSTRAINT policy_ramp_percent CHECK (((ramp_percent >= 0) AND (ramp_percent <= 100))),
+  CONSTRAINT policy_surface CHECK ((surface = ANY (ARRAY['inbox'::text, 'preferences'::text, 'push'::text, 'identify'::text, 'track'::text])))
+);
+
+CREATE TABLE identity.policy_change (
+  environment_id uuid NOT NULL,
+  id uuid NOT NULL,
+  surface text NOT NULL,
+  changed_at timestamp with time zone NOT NULL,
+  changed_by uuid,
+  reason text,
+  policy_before jsonb NOT NULL,
+  policy_after jsonb NOT NULL,
+  CONSTRAINT policy_change_pkey PRIMARY KEY (environment_id, id)
 );
 
 CREATE TABLE identity.revocation (
@@ -335,6 +379,20 @@ CREATE TABLE identity.stream_ticket (
   session jsonb NOT NULL,
   expires_at timestamp with time zone NOT NULL,
   CONSTRAINT stream_ticket_pkey PRIMARY KEY (ticket_hash)
+);
+
+CREATE TABLE identity.verdict_count (
+  environment_id uuid NOT NULL,
+  hour_at timestamp with time zone NOT NULL,
+  surface text NOT NULL,
+  reason text NOT NULL,
+  admitted boolean NOT NULL,
+  key_id uuid NOT NULL,
+  origin text NOT NULL,
+  sdk text NOT NULL,
+  verdicts bigint NOT NULL,
+  CONSTRAINT verdict_count_pkey PRIMARY KEY (environment_id, hour_at, surface, reason, admitted, key_id, origin, sdk),
+  CONSTRAINT verdict_count_counts_something CHECK ((verdicts > 0))
 );
 
 CREATE TABLE inbox.message (
@@ -755,6 +813,8 @@ CREATE INDEX record_by_offset ON ONLY event_log.record USING btree (topic_id, pa
 
 CREATE INDEX idempotency_record_created_at ON http.idempotency_record USING btree (created_at);
 
+CREATE INDEX break_glass_open ON identity.break_glass USING btree (environment_id, ends_at) WHERE (ended_at IS NULL);
+
 CREATE INDEX revocation_changed ON identity.revocation USING btree (changed_at);
 
 CREATE UNIQUE INDEX secret_live_key_name ON identity.secret USING btree (environment_id, key_name) WHERE (retired_at IS NULL);
@@ -762,6 +822,8 @@ CREATE UNIQUE INDEX secret_live_key_name ON identity.secret USING btree (environ
 CREATE INDEX secret_retired ON identity.secret USING btree (retired_at) WHERE (retired_at IS NOT NULL);
 
 CREATE INDEX stream_ticket_expiry ON identity.stream_ticket USING btree (expires_at);
+
+CREATE INDEX verdict_count_hour ON identity.verdict_count USING btree (hour_at);
 
 CREATE INDEX message_unread ON ONLY inbox.message USING btree (subscriber_id) WHERE ((read_at IS NULL) AND (archived_at IS NULL));
 

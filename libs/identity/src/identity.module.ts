@@ -9,6 +9,9 @@ import { OpenWorkspace } from './open-workspace/open-workspace.js';
 import { DiagnoseProof } from './diagnose/diagnose-proof.js';
 import { DiagnoseProofController } from './diagnose/diagnose-proof.controller.js';
 import { DiagnoseRateLimit } from './diagnose/diagnose-rate-limit.js';
+import { AdmitClaim } from './policy/admit-claim.js';
+import { PolicyStore } from './policy/policy.store.js';
+import { SurfacePolicies } from './policy/surface-policies.js';
 import { RevocationStore } from './revoke/revocation.store.js';
 import { RevokeSubscriberController } from './revoke/revoke-subscriber.controller.js';
 import { SessionRevocations } from './revoke/session-revocations.js';
@@ -41,6 +44,8 @@ const KEY_PARTS = [
   SessionRevocations,
   SubscriberRevocations,
   KeyUsage,
+  PolicyStore,
+  SurfacePolicies,
   VerifyIdentity,
   DiagnoseProof,
 ];
@@ -68,6 +73,7 @@ export class IdentityModule {}
     SessionRateLimit,
     StreamTicketStore,
     StreamTickets,
+    AdmitClaim,
     OpenSession,
     RefreshSession,
     DiagnoseRateLimit,
@@ -79,6 +85,6 @@ export class IdentityModule {}
     RevokeSubscriberController,
     DiagnoseProofController,
   ],
-  exports: [IdentityModule, SessionTokens, SessionGuard, StreamTickets],
+  exports: [IdentityModule, AdmitClaim, SessionTokens, SessionGuard, StreamTickets],
 })
 export class IdentityApiModule {}

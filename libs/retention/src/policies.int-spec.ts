@@ -25,6 +25,10 @@ const CASES: Record<string, Case> = {
     await fixture.addIdempotencyRecord(environmentId, at.kept);
     return [await fixture.addIdempotencyRecord(environmentId, at.due)];
   },
+  'identity.verdicts': async (fixture, environmentId, at) => {
+    await fixture.addVerdicts(environmentId, at.kept);
+    return [await fixture.addVerdicts(environmentId, at.due)];
+  },
   'event_log.settled_dead_letters': async (fixture, environmentId, at) => {
     await fixture.addDeadLetter(environmentId, { failedAt: at.longAgo, settledAt: at.kept });
     await fixture.addDeadLetter(environmentId, { failedAt: at.longAgo });

@@ -4,6 +4,7 @@ import { hoursOfDays, type RetentionPolicy, rowStep } from '#database';
 import { engagementConfig, engagementRetention } from '#engagement';
 import { eventLogConfig, eventLogRetention } from '#event-log';
 import { httpRetention } from '#http';
+import { identityRetention } from '#identity';
 import { inboxConfig, inboxRetention } from '#inbox';
 import { pushConfig, pushRetention } from '#push';
 import { subscribersConfig, subscribersRetention } from '#subscribers';
@@ -30,6 +31,7 @@ export function retentionPolicies(config: BelfryConfig, role: RetentionRole): Re
   const campaigns = config.of(campaignsConfig);
   return [
     ...httpRetention(),
+    ...identityRetention(),
     ...eventLogRetention(config.of(eventLogConfig)),
     ...subscribersRetention(config.of(subscribersConfig)),
     ...messageRetention(campaigns),

@@ -13,6 +13,7 @@ import { RetentionLeases1795300001000 } from './1795300001000-retention-leases.j
 import { CampaignsMessageTraces1795300001100 } from './1795300001100-campaigns-message-traces.js';
 import { CampaignsTimeline1795300001200 } from './1795300001200-campaigns-timeline.js';
 import { IdentityKeys1795300001400 } from './1795300001400-identity-keys.js';
+import { IdentityPolicies1795300010500 } from './1795300010500-identity-policies.js';
 import { SubscribersProvenance1795300010600 } from './1795300010600-subscribers-provenance.js';
 
 /** The one linear history of the schema, oldest first. */
@@ -32,5 +33,6 @@ export const MIGRATIONS = [
   CampaignsMessageTraces1795300001100,
   CampaignsTimeline1795300001200,
   IdentityKeys1795300001400,
+  IdentityPolicies1795300010500,
   SubscribersProvenance1795300010600,
 ];

@@ -66,7 +66,7 @@ export class SessionRevocations implements OnApplicationBootstrap, OnApplication
 
   /** Was the session revoked? Costs two look-ups in memory. */
   isRevoked({ environmentId, externalId, secretId, startedAt }: RevocableSession): boolean {
-    if (this.keys.size > 0 && this.keys.has(secretId)) return true;
+    if (secretId !== undefined && this.keys.size > 0 && this.keys.has(secretId)) return true;
     if (this.subscribers.size === 0) return false;
     const revokedSeconds = this.subscribers.get(keyOf(environmentId, externalId));
     return revokedSeconds !== undefined && secondsOf(startedAt) <= revokedSeconds;

@@ -1,11 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { SubscriberStore } from '#subscribers';
-import { WideLogger } from '#telemetry';
-import { type Environment, EnvironmentDirectory, ScopeMissingError } from '#tenancy';
-import { IdentityMismatchError } from '../verify/proof.errors.js';
-import type { Proof, ProofAccepted, Verdict } from '../verify/proof.js';
-import { refusalError } from '../verify/refusal-error.js';
-import { VerifyIdentity } from '../verify/verify-identity.js';
+import { type Environment, EnvironmentDirectory } from '#tenancy';
+import { AdmitClaim, type Admission } from '../policy/admit-claim.js';
+import type { Proof } from '../verify/proof.js';
 import type { IssuedToken, SessionScope } from './session.js';
 import { SessionRateLimit } from './session-rate-limit.js';
 import { SessionTokens } from './session-tokens.js';
@@ -14,12 +11,16 @@ import { SessionTokens } from './session-tokens.js';
 export interface SessionClaim {
   readonly publicKey: string;
   readonly proof: Proof & { readonly kind: 'subscriber' };
-  /** What the session is wanted for; absent for everything that the proof is good for. */
+  /** What the session is wanted for; absent for everything that the proof and the policies are good for. */
   readonly scopes?: readonly SessionScope[] | undefined;
   /** The client's network address. */
   readonly address: string;
+  /** The page, as its browser names it. */
+  readonly origin?: string | undefined;
+  /** The client library and its version, as it names itself. */
+  readonly sdk?: string | undefined;
   /**
-   * Asked once the proof is found good, before anything is created: may the page of this request act for the environment?
+   * Asked once the claim is let in, before anything is created: may the page of this request act for the environment?
    * @throws OriginNotAllowedError
    */
   readonly admitOrigin: (environment: Environment) => void;
@@ -28,11 +29,14 @@ export interface SessionClaim {
 /** An open session. */
 export interface OpenedSession extends IssuedToken {
   readonly externalId: string;
+  /** Where the session is let in. */
   readonly scopes: readonly SessionScope[];
+  /** Did a proof open it? Without one a policy did. */
+  readonly verified: boolean;
 }
 
 /**
- * Exchanges a proof of identity for a session token.
+ * Exchanges a proof of identity for a session token. Each surface that the session is wanted for has its say by its policy.
  *
  * The proof is verified before the subscriber is looked up or created. An unknown environment, a wrong proof and one of another
  * environment get the same answer, after the same work, and leave nothing behind.
@@ -41,39 +45,25 @@ export interface OpenedSession extends IssuedToken {
 export class OpenSession {
   constructor(
     private readonly environments: EnvironmentDirectory,
-    private readonly verify: VerifyIdentity,
+    private readonly admission: AdmitClaim,
     private readonly subscribers: SubscriberStore,
     private readonly tokens: SessionTokens,
     private readonly rateLimit: SessionRateLimit,
-    private readonly logger: WideLogger,
   ) {}
 
-  /** @throws RateLimitedError, OriginNotAllowedError, ScopeMissingError, and the error of every refusal (`refusalError`) */
-  async run(claim: SessionClaim): Promise<OpenedSession> {
+  /** @throws RateLimitedError, OriginNotAllowedError, and the error of every refusal (`refusalError`) */
+  async run({ admitOrigin, ...claim }: SessionClaim): Promise<OpenedSession> {
     await this.rateLimit.refuseSuspects(claim.address);
-    const { publicKey, proof } = claim;
-    const environment = await this.environments.findByPublicKey(publicKey);
-    await this.rateLimit.countAttempt(claim.address, environment?.id);
-    const verdict = await this.verify.run({ environment, publicKey, surface: 'session', proof });
-    if (!verdict.valid || environment === undefined) return this.reject(claim, environment, verdict);
-    claim.admitOrigin(environment);
-    return this.open(environment, verdict, claim.scopes);
+    const environment = await this.environments.findByPublicKey(claim.publicKey);
+    const admission = await this.admission.run({ ...claim, environment, surface: 'session' });
+    admitOrigin(admission.environment);
+    return this.open(admission);
   }
 
-  private async open(environment: Environment, verdict: ProofAccepted, wanted: SessionClaim['scopes']): Promise<OpenedSession> {
-    const { id: externalId, grade, keyId: secretId, surfaces } = verdict;
-    const scopes = wanted ?? surfaces;
-    const beyond = scopes.find((scope) => !surfaces.includes(scope));
-    if (beyond !== undefined) throw new ScopeMissingError(beyond, 'the token');
+  private async open({ environment, externalId, grade, verdict, surfaces: scopes }: Admission): Promise<OpenedSession> {
     const subscriberId = await this.subscribers.ensureSubscriber(environment.id, externalId);
+    const secretId = verdict.valid ? verdict.keyId : undefined;
     const issued = await this.tokens.start({ environmentId: environment.id, subscriberId, externalId, grade, secretId, scopes });
-    return { ...issued, externalId, scopes };
-  }
-
-  private async reject(claim: SessionClaim, environment: Environment | undefined, verdict: Verdict): Promise<never> {
-    await this.rateLimit.countRejection(claim.address);
-    const reason = environment === undefined ? 'environment_unknown' : verdict.reason;
-    this.logger.info('session.rejected', { environment_id: environment?.id ?? null, reason, key_id: verdict.keyId ?? null });
-    throw verdict.valid ? new IdentityMismatchError() : refusalError(verdict, 'session');
+    return { ...issued, externalId, scopes, verified: verdict.valid };
   }
 }

@@ -4,14 +4,14 @@ import { SECURITY_SCHEMES, Throws } from '#http';
 import { ScopeMissingError } from '#tenancy';
 import { BrowserFacing } from '../browser-origins/browser-facing.js';
 import { OriginNotAllowedError, SessionExpiredError, SessionInvalidError, SessionMissingError } from '../identity.errors.js';
-import { IdentityRevokedError } from '../verify/proof.errors.js';
+import { IdentityGradeTooLowError, IdentityMissingError, IdentityRevokedError } from '../verify/proof.errors.js';
 import type { Session, SessionScope, SessionSubscriber } from './session.js';
 import { REQUIRED_SESSION_SCOPE, SessionGuard, type SessionRequest, TAKES_STREAM_TICKET } from './session.guard.js';
 
 /**
  * Admits session tokens to a route or a controller, opens it to pages of allowed origins (CORS), and documents both. Answers 401
  * `session_missing`, `session_invalid`, `session_expired` or `identity_revoked`, 403 `origin_not_allowed`, or `scope_missing` where a scope is named and the
- * session was not opened for it.
+ * session was not opened for it, and 401 `identity_missing` or `identity_grade_too_low` where the policy of the scope asks for more by now.
  */
 export function RequireSession(scope?: SessionScope): MethodDecorator & ClassDecorator {
   return applyDecorators(
@@ -20,7 +20,16 @@ export function RequireSession(scope?: SessionScope): MethodDecorator & ClassDec
     UseGuards(SessionGuard),
     ApiSecurity(SECURITY_SCHEMES.session),
     ApiExtension('x-permission', 'session'),
-    Throws(SessionMissingError, SessionInvalidError, SessionExpiredError, IdentityRevokedError, OriginNotAllowedError, ScopeMissingError),
+    Throws(
+      SessionMissingError,
+      SessionInvalidError,
+      SessionExpiredError,
+      IdentityRevokedError,
+      IdentityMissingError,
+      IdentityGradeTooLowError,
+      OriginNotAllowedError,
+      ScopeMissingError,
+    ),
   );
 }
 

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { Clock } from '#contracts';
 import { ExpiringCache, SecretBox } from '#tenancy';
 import { SessionExpiredError, SessionInvalidError } from '../identity.errors.js';
-import { PROOF_GRADES } from '../verify/proof.js';
+import { ADMITTED_GRADES } from '../policy/surface-policy.js';
 import { type IssuedToken, type NewSession, type Session, SESSION_SCOPES, type TokenSession } from './session.js';
 
 /** Life of one token. */
@@ -32,8 +32,8 @@ const claimsSchema = z.object({
   sub: z.uuid(),
   env: z.uuid(),
   ext: z.string(),
-  grade: z.enum(PROOF_GRADES),
-  secret: z.uuid(),
+  grade: z.enum(ADMITTED_GRADES),
+  secret: z.uuid().optional(),
   /** Scopes, parted by spaces (RFC 8693 section 4.2). */
   scope: z
     .string()

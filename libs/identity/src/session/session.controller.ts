@@ -7,6 +7,7 @@ import { EXTERNAL_ID_BYTES_MAX } from '#subscribers';
 import { BrowserFacing } from '../browser-origins/browser-facing.js';
 import { admitOrigin } from '../browser-origins/browser-origins.js';
 import { OriginNotAllowedError, RateLimitedError } from '../identity.errors.js';
+import { sdkOf } from '../policy/sdk-header.js';
 import { PROOF_REFUSALS } from '../verify/refusal-error.js';
 import { type OpenedSession, OpenSession } from './open-session.js';
 import { RefreshSession } from './refresh-session.js';
@@ -49,7 +50,7 @@ const openSessionSchema = z
       .min(1)
       .max(SESSION_SCOPES.length)
       .optional()
-      .meta({ description: 'What the session is for; everything that the proof is good for where it is left out.' }),
+      .meta({ description: 'What the session is for; everything that the proof and the policies are good for where it is left out.' }),
   })
   .meta({ id: 'OpenSession' });
 
@@ -58,7 +59,8 @@ const sessionSchema = z
     token: z.string().meta({ description: 'Send it as "Authorization: Bearer <token>".' }),
     expires_at: z.string().meta({ description: 'RFC 3339; refresh the session before.' }),
     subscriber: z.object({ external_id: z.string() }),
-    scopes: z.array(z.enum(SESSION_SCOPES)),
+    scopes: z.array(z.enum(SESSION_SCOPES)).meta({ description: 'Where the session is let in; read it, it may be less than you think.' }),
+    verified: z.boolean().meta({ description: 'Did a proof open it? False only where a policy does not enforce one.' }),
   })
   .meta({ id: 'Session' });
 
@@ -103,6 +105,8 @@ export class SessionController {
       },
       scopes: body.scopes,
       address: request.ip,
+      origin: request.headers.origin,
+      sdk: sdkOf(request),
       admitOrigin: (environment) => admitOrigin(environment, request, reply),
     });
     return presentSession(session);
@@ -136,5 +140,6 @@ function presentSession(session: OpenedSession): SessionView {
     expires_at: session.expiresAt.toISOString(),
     subscriber: { external_id: session.externalId },
     scopes: [...session.scopes],
+    verified: session.verified,
   };
 }

@@ -4,6 +4,8 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { bearerTokenOf, EnvironmentDirectory, ScopeMissingError } from '#tenancy';
 import { admitOrigin } from '../browser-origins/browser-origins.js';
 import { SessionInvalidError, SessionMissingError } from '../identity.errors.js';
+import { admits, weaknessError } from '../policy/surface-policy.js';
+import { SurfacePolicies } from '../policy/surface-policies.js';
 import { SessionRevocations } from '../revoke/session-revocations.js';
 import { IdentityRevokedError } from '../verify/proof.errors.js';
 import type { Session, SessionScope, TokenSession } from './session.js';
@@ -32,9 +34,13 @@ export class SessionGuard implements CanActivate {
     private readonly environments: EnvironmentDirectory,
     private readonly tickets: StreamTickets,
     private readonly revocations: SessionRevocations,
+    private readonly policies: SurfacePolicies,
   ) {}
 
-  /** @throws SessionMissingError, SessionInvalidError, SessionExpiredError, IdentityRevokedError, OriginNotAllowedError, ScopeMissingError */
+  /**
+   * @throws SessionMissingError, SessionInvalidError, SessionExpiredError, IdentityRevokedError, OriginNotAllowedError, ScopeMissingError
+   * @throws IdentityMissingError, IdentityGradeTooLowError where the policy of the scope asks for more since the session began
+   */
   async canActivate(execution: ExecutionContext): Promise<boolean> {
     const http = execution.switchToHttp();
     const request = http.getRequest<FastifyRequest & SessionRequest>();
@@ -45,7 +51,7 @@ export class SessionGuard implements CanActivate {
     const environment = await this.environments.find(session.environmentId);
     if (environment === undefined) throw new SessionInvalidError();
     admitOrigin(environment, request, reply);
-    this.requireScope(session, execution);
+    await this.requireScope(session, execution);
     request.session = session;
     request.sessionExpiresAt = expiresAt;
     return true;
@@ -64,11 +70,14 @@ export class SessionGuard implements CanActivate {
     return this.tickets.redeem(ticket);
   }
 
-  private requireScope(session: Session, execution: ExecutionContext): void {
+  /** The session was opened for the scope, and its policy lets it in now: policies change while sessions last. */
+  private async requireScope(session: Session, execution: ExecutionContext): Promise<void> {
     const scope = this.reflector.getAllAndOverride<SessionScope | undefined>(REQUIRED_SESSION_SCOPE, [
       execution.getHandler(),
       execution.getClass(),
     ]);
-    if (scope !== undefined && !session.scopes.includes(scope)) throw new ScopeMissingError(scope, 'the session');
+    if (scope === undefined) return;
+    if (!session.scopes.includes(scope)) throw new ScopeMissingError(scope, 'the session');
+    if (!admits(await this.policies.read(session.environmentId, scope), session)) throw weaknessError(session);
   }
 }

@@ -1,4 +1,5 @@
-import { PROOF_SURFACES, type ProofGrade, type ProofSurface } from '../verify/proof.js';
+import type { AdmittedGrade } from '../policy/surface-policy.js';
+import { PROOF_SURFACES, type ProofSurface } from '../verify/proof.js';
 
 /** What a session may be used for. */
 export const SESSION_SCOPES = PROOF_SURFACES;
@@ -14,14 +15,14 @@ export interface SessionSubscriber {
   readonly externalId: string;
 }
 
-/** One session: from a verified proof until it expires, over all its tokens. */
+/** One session: from a proof until it expires, over all its tokens. */
 export interface Session extends SessionSubscriber {
-  /** What the proof was worth when the session began. */
-  readonly grade: ProofGrade;
-  /** The key that made the proof; a session cannot be refreshed without it. */
-  readonly secretId: string;
+  /** What the proof was worth when the session began; `none` where a policy let it begin without one. */
+  readonly grade: AdmittedGrade;
+  /** The key that made the proof; a session cannot be refreshed without it. Absent where there was no proof. */
+  readonly secretId?: string | undefined;
   readonly scopes: readonly SessionScope[];
-  /** When the proof was verified; refreshing does not move it. */
+  /** When the proof was shown; refreshing does not move it. */
   readonly startedAt: Date;
 }
 

@@ -3,7 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { z } from 'zod';
 import { Clock } from '#contracts';
 import { SessionInvalidError } from '../identity.errors.js';
-import { PROOF_GRADES } from '../verify/proof.js';
+import { ADMITTED_GRADES } from '../policy/surface-policy.js';
 import { type Session, SESSION_SCOPES, type TokenSession } from './session.js';
 import { StreamTicketStore } from './stream-ticket.store.js';
 
@@ -20,8 +20,8 @@ const ticketSessionSchema = z.object({
     environmentId: z.uuid(),
     subscriberId: z.uuid(),
     externalId: z.string(),
-    grade: z.enum(PROOF_GRADES),
-    secretId: z.uuid(),
+    grade: z.enum(ADMITTED_GRADES),
+    secretId: z.uuid().optional(),
     scopes: z.array(z.enum(SESSION_SCOPES)),
     startedAt: instant,
   }),

@@ -7,7 +7,16 @@ import { Clock } from '#contracts';
 import { databaseConfig, DatabaseModule } from '#database';
 import { createHttpApp, httpConfig, Returns } from '#http';
 import { telemetryConfig } from '#telemetry';
-import { SecretBox, type SeededEnvironment, seedEnvironment, type SeedEnvironmentOptions, tenancyConfig, TenancyModule } from '#tenancy';
+import {
+  type Environment,
+  EnvironmentDirectory,
+  SecretBox,
+  type SeededEnvironment,
+  seedEnvironment,
+  type SeedEnvironmentOptions,
+  tenancyConfig,
+  TenancyModule,
+} from '#tenancy';
 import { createTestDatabase, FixedClock, type TestDatabase } from '#testing';
 import { identityConfig } from '../identity.config.js';
 import { IdentityApiModule } from '../identity.module.js';
@@ -25,7 +34,7 @@ export interface SeededTenant extends SeededEnvironment {
 
 /** One request to the app under test. */
 export interface Call {
-  readonly method?: 'GET' | 'POST' | 'DELETE' | 'OPTIONS';
+  readonly method?: 'GET' | 'POST' | 'PUT' | 'DELETE' | 'OPTIONS';
   readonly url?: string;
   readonly token?: string;
   readonly headers?: Record<string, string> | undefined;
@@ -109,6 +118,11 @@ export class SessionApp {
   /** Opens a session with a good proof. */
   openSession(tenant: SeededTenant, subscriberId?: string, headers?: Record<string, string>) {
     return this.call({ payload: proofOf(tenant, subscriberId), headers });
+  }
+
+  /** The environment of a public key, as routes find it. */
+  findEnvironment(publicKey: string): Promise<Environment | undefined> {
+    return this.app.get(EnvironmentDirectory).findByPublicKey(publicKey);
   }
 
   async countSubscribers(): Promise<number> {

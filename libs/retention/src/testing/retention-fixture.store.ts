@@ -56,6 +56,16 @@ export class RetentionFixture {
     );
   }
 
+  async addVerdicts(environmentId: string, at: Date): Promise<string> {
+    const keyId = newUuid();
+    await this.write(
+      `INSERT INTO identity.verdict_count (environment_id, hour_at, surface, reason, admitted, key_id, origin, sdk, verdicts)
+       VALUES ($1, $2, 'inbox', 'valid', true, $3, '', '', 1)`,
+      [environmentId, at, keyId],
+    );
+    return keyId;
+  }
+
   async addDeadLetter(environmentId: string, facts: { failedAt: Date; settledAt?: Date }): Promise<string> {
     const id = newUuid();
     await this.write(

@@ -1,0 +1,34 @@
+import { Injectable } from '@nestjs/common';
+import { Clock } from '#contracts';
+import { ExpiringCache } from '#tenancy';
+import type { ProofSurface } from '../verify/proof.js';
+import { PolicyStore } from './policy.store.js';
+import { policyAt, type SurfacePolicy, type SurfaceState } from './surface-policy.js';
+
+/** How long a changed policy may stay unseen by other instances. */
+export const POLICY_STALE_MS_MAX = 3_000;
+
+const CACHE_ENTRIES_MAX = 10_000;
+
+/** Reads what each surface of an environment asks for, from a bounded cache. What has an end, ends to the moment. */
+@Injectable()
+export class SurfacePolicies {
+  private readonly states = new ExpiringCache<readonly SurfaceState[]>({ entriesMax: CACHE_ENTRIES_MAX, ttlMs: POLICY_STALE_MS_MAX });
+
+  constructor(
+    private readonly store: PolicyStore,
+    private readonly clock: Clock,
+  ) {}
+
+  /** The policy of a surface that holds now. */
+  async read(environmentId: string, surface: ProofSurface): Promise<SurfacePolicy> {
+    const now = this.clock.now();
+    const states = await this.states.getOrLoad(environmentId, () => this.store.readStates(environmentId, now));
+    return policyAt(states.find((state) => state.surface === surface) ?? {}, now);
+  }
+
+  /** Forgets one environment; this instance sees its own changes at once. */
+  forget(environmentId: string): void {
+    this.states.forget(environmentId);
+  }
+}
