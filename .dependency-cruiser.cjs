@@ -81,6 +81,19 @@ module.exports = {
     onlyIn('typeorm', '(^libs/(database|testing)/|\\.(store|entity|int-spec)\\.ts$|migrations/)'),
     onlyIn('pg', '^libs/(database|testing)/'),
     onlyIn('ws', '^libs/testing/|spec\\.ts$'),
+    {
+      name: 'server-sdk-runs-on-the-servers-of-customers',
+      comment: 'A package of its own: it imports nothing but itself and Node, and nobody here imports it but tests.',
+      severity: 'error',
+      from: { path: '^libs/server-sdk/', pathNot: 'spec\\.ts$' },
+      to: { pathNot: '^libs/server-sdk/', dependencyTypesNot: ['core'] },
+    },
+    {
+      name: 'server-sdk-is-for-customers',
+      severity: 'error',
+      from: { path: '^(apps|libs)/(?!server-sdk/)' },
+      to: { path: '^libs/server-sdk/' },
+    },
     { name: 'not-to-unresolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },
   ],
   options: {

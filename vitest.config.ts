@@ -88,6 +88,19 @@ export default defineConfig({
           sequence: { groupOrder: 4 },
         },
       },
+      {
+        ...source,
+        test: {
+          name: 'recipes',
+          retry: RETRIES,
+          include: ['test/integrators/*.recipe-spec.ts'],
+          exclude: NEVER,
+          testTimeout: 120_000,
+          hookTimeout: 300_000,
+          fileParallelism: false,
+          sequence: { groupOrder: 5 },
+        },
+      },
     ],
   },
 });

@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 /**
  * `npm test`: every vitest project in turn, closed by the line `N passed, N failed, N skipped`. Arguments are handed to vitest
- * (`npm test -- --project integration`). BELFRY_REQUIRE=kafka,browser turns the skip of such a part into a failure.
+ * (`npm test -- --project integration`). BELFRY_REQUIRE=kafka,browser turns the skip of such a part into a failure;
+ * `recipes` does so for every language of the recipes, `recipe-go` for one.
  */
 import { spawn } from 'node:child_process';
 

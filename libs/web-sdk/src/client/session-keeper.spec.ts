@@ -69,6 +69,40 @@ describe('SessionKeeper', () => {
     expect(handed.calls).toEqual([]);
   });
 
+  it('sends what the hash covers, and a token in place of a hash', async () => {
+    const fresh = { publicKey: 'pk_1', subscriberId: 'user-2', subscriberHash: 'def', timestamp: 1_795_300_000, traits: { plan: 'pro' } };
+    const hashed = make(() => json(201, ticket('a')), { proof: async () => fresh });
+    await hashed.session.token();
+    expect(hashed.calls[0]?.body).toEqual({
+      public_key: 'pk_1',
+      subscriber_id: 'user-2',
+      subscriber_hash: 'def',
+      timestamp: 1_795_300_000,
+      traits: { plan: 'pro' },
+    });
+    const signed = make(() => json(201, ticket('a')), { token: 'e.y.J' });
+    await signed.session.token();
+    expect(signed.calls[0]?.body).toEqual({ public_key: 'pk_1', token: 'e.y.J' });
+  });
+
+  it('fetches a new proof once where the first has become too old, and none for another refusal', async () => {
+    const proofsFor = async (answer: (nth: number) => Response) => {
+      let proofs = 0;
+      const { session } = make((_, nth) => answer(nth), {
+        proof: async () => ({ subscriberId: 'user-1', subscriberHash: String((proofs += 1)), timestamp: 1 }),
+      });
+      const outcome = await session.token().catch((error: BelfryClientError) => error.code);
+      return { proofs, outcome };
+    };
+    const expired = problem(401, 'identity_expired');
+    expect(await proofsFor((nth) => (nth === 1 ? expired.clone() : json(201, ticket('a'))))).toEqual({
+      proofs: 2,
+      outcome: ticket('a').token,
+    });
+    expect(await proofsFor(() => expired.clone())).toEqual({ proofs: 2, outcome: 'identity_expired' });
+    expect(await proofsFor(() => problem(401, 'identity_mismatch'))).toEqual({ proofs: 1, outcome: 'identity_mismatch' });
+  });
+
   it('calls once more with a new token when the gateway does not accept the first, and no third time', async () => {
     const { session, gateway, calls } = make(({ url }, nth) =>
       url.endsWith('/session') ? json(201, ticket(String(nth))) : problem(401, 'session_invalid'),

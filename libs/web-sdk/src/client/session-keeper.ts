@@ -8,11 +8,19 @@ export interface SessionTicket {
   readonly expires_at: string;
 }
 
-/** A proof that the page brings: the hash was made on your server with an identity secret. */
-export interface SubscriberProof {
-  readonly subscriberId: string;
-  readonly subscriberHash: string;
-}
+/**
+ * A proof that the page brings, made on your server: a hash with what it covers beside the id, or a token (JWT). `@belfry/server` and
+ * docs/identity/recipes make them.
+ */
+export type SubscriberProof =
+  | {
+      readonly subscriberId: string;
+      readonly subscriberHash: string;
+      /** Unix seconds. */
+      readonly timestamp?: number | undefined;
+      readonly traits?: Readonly<Record<string, unknown>> | undefined;
+    }
+  | { readonly token: string; readonly subscriberId?: string | undefined };
 
 /**
  * How the page proves for whom it speaks: a proof, a function that fetches one from your server, or a function that hands over a session
@@ -103,10 +111,23 @@ export class SessionKeeper {
   async #open(): Promise<SessionTicket> {
     const { identity, publicKey } = this;
     if ('session' in identity) return identity.session();
-    const { subscriberId, subscriberHash } = 'proof' in identity ? await identity.proof() : identity;
-    const body = { public_key: publicKey, subscriber_id: subscriberId, subscriber_hash: subscriberHash };
-    return this.gateway.call<SessionTicket>('POST', '/v1/session', { body });
+    const send = (proof: SubscriberProof) =>
+      this.gateway.call<SessionTicket>('POST', '/v1/session', { body: { public_key: publicKey, ...presentProof(proof) } });
+    if (!('proof' in identity)) return send(identity);
+    try {
+      return await send(await identity.proof());
+    } catch (error) {
+      // A page may hand over what it was given minutes ago; a second proof that is too old means that a clock is wrong.
+      if (!(error instanceof BelfryClientError) || error.code !== 'identity_expired') throw error;
+      return send(await identity.proof());
+    }
   }
+}
+
+function presentProof(proof: SubscriberProof): Record<string, unknown> {
+  if ('token' in proof) return { subscriber_id: proof.subscriberId, token: proof.token };
+  const { subscriberId, subscriberHash, timestamp, traits } = proof;
+  return { subscriber_id: subscriberId, subscriber_hash: subscriberHash, timestamp, traits };
 }
 
 /** How long a token lives from its making on, read from the token itself; from the device's clock when it cannot be read. */
