@@ -53,6 +53,8 @@ export interface Balance {
 }
 
 const SHOWN_MAX = 10;
+/** Groups in which every gateway reads every record, and none goes on where another one stopped. */
+const BROADCAST = / in gateway\.announce-/;
 const COUNTS = ['targeted', 'delivered', 'failed', 'skipped', 'expired', 'cancelled', 'pending'] as const;
 type Counts = Record<(typeof COUNTS)[number], number>;
 
@@ -330,8 +332,9 @@ class Ledger {
     );
     for (const [place, letters] of poisons) {
       const values = new Set(letters.map(({ value }) => value)).size;
-      if (values !== this.parts.poisoned)
-        this.faults.push(`${values} of ${this.parts.poisoned} poisonous records of ${place} are dead letters.`);
+      // A gateway that starts reads its broadcasts from their end: what comes while none runs is for nobody.
+      const isComplete = BROADCAST.test(place) ? values <= this.parts.poisoned : values === this.parts.poisoned;
+      if (!isComplete) this.faults.push(`${values} of ${this.parts.poisoned} poisonous records of ${place} are dead letters.`);
     }
     const topics = new Set(rows.map(({ topic }) => topic)).size;
     if (this.parts.poisoned > 0 && topics !== TOPICS.length) this.faults.push(`Poison came out of ${topics} of ${TOPICS.length} topics.`);

@@ -18,7 +18,7 @@ describe.skipIf(!existsSync('/proc/self/stat'))('readCpuSeconds', () => {
     } finally {
       child.kill('SIGKILL');
     }
-  });
+  }, 60_000);
 
   it('tells that a process has ended', () => {
     const { pid } = spawnSync(process.execPath, ['-e', '']);
