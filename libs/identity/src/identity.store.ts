@@ -116,10 +116,14 @@ export class IdentityStore {
     return row;
   }
 
-  /** Ends a key at once and for ever; repeating it changes nothing. Answers since when, `undefined` for a key that is not there. */
+  /**
+   * Ends a key at once and for ever, also one whose overlap is over: its sessions end then. Repeating it changes nothing.
+   * @returns since when, `undefined` for a key that is not there
+   */
   async killSecret(environmentId: string, secretId: string, tx: Sql = this.database): Promise<Date | undefined> {
     const [row] = await tx.query<{ retiredAt: Date }>({
-      text: `UPDATE identity.secret SET retired_at = coalesce(retired_at, now()) WHERE environment_id = $1 AND id = $2
+      text: `UPDATE identity.secret SET retired_at = CASE WHEN retired_at IS NOT NULL AND retired_at IS DISTINCT FROM retire_at THEN retired_at ELSE now() END
+             WHERE environment_id = $1 AND id = $2
              RETURNING retired_at AS "retiredAt"`,
       values: [environmentId, secretId],
     });

@@ -62,6 +62,16 @@ describe('POST /v1/identity/diagnose', () => {
     expect(await diagnose(tenant, by(stranger.secret))).toMatchObject({ body: { reason: 'mismatch', mistakes: [], key: null } });
   });
 
+  it('looks into no id that is longer than any mistake makes it', async () => {
+    const tenant = await gateway.seed();
+    const send = (id: string, hash: string) => diagnose(tenant, { subscriber_id: id, subscriber_hash: hash });
+    const near = 'x'.repeat(1_024);
+    expect(await send(near, hashOf(tenant, near))).toMatchObject({ body: { reason: 'id_invalid', key: { live: true } } });
+    const huge = 'x'.repeat(500_000);
+    expect(await send(huge, hashOf(tenant, huge))).toMatchObject({ status: 200, body: { reason: 'id_invalid', mistakes: [], key: null } });
+    for (const id of ['a\0b', '\ud800']) expect((await send(id, 'f'.repeat(64))).status).toBe(400);
+  });
+
   it('knows retired keys', async () => {
     const tenant = await gateway.seed();
     const [{ id }] = (await gateway.call({ method: 'GET', url: '/v1/identity-secrets', token: tenant.apiKey })).body.data;

@@ -1,11 +1,12 @@
+import { createSecretKey } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { Clock } from '#contracts';
 import { SubscriberStore } from '#subscribers';
 import { type Environment, EnvironmentDirectory, EnvironmentNotFoundError, SecretBox } from '#tenancy';
 import { IdentityStore, type OwnedIdentitySecret } from '../identity.store.js';
+import { isSubscriberId } from '../verify/claim.js';
 import { identitySecretContext } from '../secrets/live-identity-keys.js';
 import { openTokenKey } from '../secrets/token-key.js';
-import { createSecretKey } from 'node:crypto';
 import type { Proof, ProofEnvironment, TokenKey, Verdict } from '../verify/proof.js';
 import { TIMESTAMP_SECONDS_MAX } from '../verify/proof-time.js';
 import { refusalError } from '../verify/refusal-error.js';
@@ -16,6 +17,9 @@ import { type Mistake, MISTAKES } from './mistakes.js';
 
 /** Newest keys that are looked at, over all environments of the workspace. */
 export const SUSPECT_KEYS_MAX = 40;
+
+/** Ids up to this length are looked into: longer than any id may be, for one that was encoded or padded by mistake. */
+const SUSPECT_ID_LENGTH_MAX = 1_024;
 
 /** A proof that does not work, as the integrator has it. */
 export interface SuspectProof {
@@ -80,7 +84,7 @@ export class DiagnoseProof {
       return { mistakes: [...before, ...(origin?.mistakes ?? [])], key: origin?.key };
     }
     const id = typeof suspect.id === 'number' ? String(suspect.id) : suspect.id;
-    if (typeof id !== 'string' || typeof suspect.hash !== 'string' || verdict.keyId !== undefined)
+    if (typeof id !== 'string' || id.length > SUSPECT_ID_LENGTH_MAX || typeof suspect.hash !== 'string' || verdict.keyId !== undefined)
       return { mistakes: before, key: keys.find((key) => key.id === verdict.keyId) };
     const facts = {
       id,
@@ -115,7 +119,7 @@ export class DiagnoseProof {
   }
 
   private async emailsOf(environmentId: string, externalId: string, claimed: string | undefined): Promise<string[]> {
-    const subscriber = await this.subscribers.findByExternalId(environmentId, externalId);
+    const subscriber = isSubscriberId(externalId) ? await this.subscribers.findByExternalId(environmentId, externalId) : undefined;
     const known = subscriber?.attributes['email'];
     return [claimed, known].filter((email): email is string => typeof email === 'string' && email !== '');
   }

@@ -2,6 +2,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { waitFor } from '#testing';
 import { signSubscriberId } from '../testing/seed-identity.js';
 import { clock, proofOf, SessionApp, type SeededTenant } from '../testing/session-app.js';
+import type { Session } from '../session/session.js';
+import { SessionTokens } from '../session/session-tokens.js';
 import { SessionRevocations } from './session-revocations.js';
 
 /** What POST /v1/subscribers/{id}/revoke promises. */
@@ -62,6 +64,26 @@ describe('POST /v1/subscribers/{id}/revoke', () => {
       expect((await probe(opened.body.token, other)).status).toBe(200);
     }
     expect((await gateway.openSession(tenant, 'user-124')).status).toBe(201);
+  });
+
+  it('ends sessions that began after it with a proof from before: a gateway that had not heard of it took them', async () => {
+    const tenant = await gateway.seed();
+    const { body } = await gateway.call({ payload: freshProof(tenant) });
+    const opened = await gateway.app.get(SessionTokens).read(body.token);
+    expect(opened).toMatchObject({ grade: 'fresh', provenAt: new Date(Math.floor(clock.now().getTime() / 1_000) * 1_000) });
+    await revoke(tenant);
+    clock.advance(2_000);
+    const isRevoked = (facts: Partial<Session>) =>
+      gateway.app.get(SessionRevocations).isRevoked({ ...opened, startedAt: clock.now(), ...facts });
+    expect(isRevoked({})).toBe(true);
+    expect(isRevoked({ grade: 'static', provenAt: undefined })).toBe(true);
+    expect(isRevoked({ provenAt: clock.now() })).toBe(false);
+    const { token } = await gateway.app.get(SessionTokens).start({ ...opened, provenAt: undefined });
+    const { body: after } = await gateway.call({ payload: freshProof(tenant) });
+    for (const app of [gateway, other]) {
+      await waitFor(async () => (await probe(token, app)).status === 401, { timeoutMs: PROMISED_MS });
+      expect((await probe(after.token, app)).status).toBe(200);
+    }
   });
 
   it('keeps environments apart', async () => {

@@ -16,7 +16,7 @@ const NIL_UUID = '00000000-0000-0000-0000-000000000000';
 const KEPT_SECONDS = SESSION_SECONDS_MAX + OVERLAP_SECONDS;
 
 /** The part of a session by which it is revoked. */
-export type RevocableSession = Pick<Session, 'environmentId' | 'externalId' | 'secretId' | 'startedAt'>;
+export type RevocableSession = Pick<Session, 'environmentId' | 'externalId' | 'secretId' | 'provenAt' | 'startedAt'>;
 
 interface WatchedSession {
   readonly session: RevocableSession;
@@ -28,8 +28,8 @@ interface WatchedSession {
  * what it revoked itself at once. The first reading is done before the process serves requests. While the database is away the last
  * state holds; nothing that needs the database answers then anyway.
  *
- * A session is revoked when its subscriber was revoked in the second in which it began or later, or when the key that opened it was
- * ended by hand. Memory holds what was revoked within the greatest age of a session.
+ * A session is revoked when its subscriber was revoked in the second in which it began or later, when its proof covers no time after the
+ * revocation (a gateway that did not know of it yet may have taken such a proof), or when the key that opened it was ended by hand. Memory holds what was revoked within the greatest age of a session.
  */
 @Injectable()
 export class SessionRevocations implements OnApplicationBootstrap, OnApplicationShutdown {
@@ -65,11 +65,12 @@ export class SessionRevocations implements OnApplicationBootstrap, OnApplication
   }
 
   /** Was the session revoked? Costs two look-ups in memory. */
-  isRevoked({ environmentId, externalId, secretId, startedAt }: RevocableSession): boolean {
+  isRevoked({ environmentId, externalId, secretId, provenAt, startedAt }: RevocableSession): boolean {
     if (secretId !== undefined && this.keys.size > 0 && this.keys.has(secretId)) return true;
     if (this.subscribers.size === 0) return false;
     const revokedSeconds = this.subscribers.get(keyOf(environmentId, externalId));
-    return revokedSeconds !== undefined && secondsOf(startedAt) <= revokedSeconds;
+    if (revokedSeconds === undefined) return false;
+    return provenAt === undefined || secondsOf(provenAt) <= revokedSeconds || secondsOf(startedAt) <= revokedSeconds;
   }
 
   /**

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { waitFor } from '#testing';
+import { IdentityStore } from '../identity.store.js';
 import { KeyUsage } from './key-usage.js';
 import { proofOf, SessionApp } from '../testing/session-app.js';
 
@@ -102,6 +103,22 @@ describe('/v1/identity-secrets', () => {
     expect(await probe(gateway, old)).toMatchObject({ status: 401, body: { code: 'identity_revoked' } });
     await waitFor(async () => (await probe(other, old)).status === 401, { timeoutMs: 5_000 });
     expect([(await probe(gateway, fresh)).status, (await probe(other, fresh)).status]).toEqual([200, 200]);
+    await other.app.close();
+  });
+
+  it('ends the sessions of a key that is killed after its overlap was over, on every gateway', async () => {
+    const environment = await gateway.seed();
+    const other = await gateway.withSettings({ IDENTITY_REVOCATION_POLL_MS: '50' });
+    const { token } = (await gateway.openSession(environment)).body;
+    const [{ id }] = (await gateway.call({ method: 'GET', url, token: environment.apiKey })).body.data;
+    const retire = { url: `${url}/${id}/retire`, token: environment.apiKey, payload: { overlap_seconds: 0 } };
+    expect((await gateway.call(retire)).body.state).toBe('retired');
+    await gateway.call({ url, token: environment.apiKey });
+    await gateway.app.get(IdentityStore).settleRetirements(environment.environmentId, gateway.test.database);
+    const probe = () => other.call({ method: 'GET', url: '/v1/probe', token });
+    expect((await probe()).status).toBe(200);
+    expect((await gateway.call({ method: 'DELETE', url: `${url}/${id}`, token: environment.apiKey })).status).toBe(204);
+    await waitFor(async () => (await probe()).status === 401, { timeoutMs: 5_000 });
     await other.app.close();
   });
 

@@ -6,6 +6,8 @@ describe('networkOf', () => {
     expect(networkOf('192.0.2.1')).toBe('192.0.2.1');
     expect(networkOf('::ffff:192.0.2.1')).toBe('192.0.2.1');
     expect(networkOf('::FFFF:192.0.2.2')).toBe('192.0.2.2');
+    expect(networkOf('::ffff:c000:201')).toBe('192.0.2.1');
+    expect(networkOf('0:0:0:0:0:FFFF:C000:0202')).toBe('192.0.2.2');
   });
 
   it('takes the /64 of an IPv6 address, however it is written', () => {

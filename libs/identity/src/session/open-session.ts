@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { SubscriberStore } from '#subscribers';
 import { type Environment, EnvironmentDirectory } from '#tenancy';
 import { AdmitClaim, type Admission } from '../policy/admit-claim.js';
-import type { Proof } from '../verify/proof.js';
+import type { Proof, Verdict } from '../verify/proof.js';
 import type { IssuedToken, SessionScope } from './session.js';
 import { SessionRateLimit } from './session-rate-limit.js';
 import { SessionTokens } from './session-tokens.js';
@@ -63,7 +63,14 @@ export class OpenSession {
   private async open({ environment, externalId, grade, verdict, surfaces: scopes }: Admission): Promise<OpenedSession> {
     const subscriberId = await this.subscribers.ensureSubscriber(environment.id, externalId);
     const secretId = verdict.valid ? verdict.keyId : undefined;
-    const issued = await this.tokens.start({ environmentId: environment.id, subscriberId, externalId, grade, secretId, scopes });
+    const session = { environmentId: environment.id, subscriberId, externalId, grade, secretId, scopes, provenAt: provenAtOf(verdict) };
+    const issued = await this.tokens.start(session);
     return { ...issued, externalId, scopes, verified: verdict.valid };
   }
+}
+
+/** A static proof covers no time, even where one stands beside it. */
+function provenAtOf(verdict: Verdict): Date | undefined {
+  if (!verdict.valid || verdict.grade === 'static' || verdict.issuedAtSeconds === undefined) return undefined;
+  return new Date(verdict.issuedAtSeconds * 1_000);
 }

@@ -28,6 +28,8 @@ describe('SessionTokens', () => {
     const session = makeSession({ externalId: 'jürgen|\u{1f600}/a?b' });
     const { token, expiresAt } = await tokens.issue(session);
     expect(await tokens.read(token)).toEqual(session);
+    const fresh = makeSession({ grade: 'fresh', provenAt: new Date(START.getTime() - 60_000) });
+    expect(await tokens.read((await tokens.issue(fresh)).token)).toEqual(fresh);
     expect(expiresAt.getTime() - START.getTime()).toBe(SESSION_TOKEN_SECONDS * 1_000);
   });
 

@@ -40,6 +40,7 @@ const claimsSchema = z.object({
     .transform((text) => text.split(' '))
     .pipe(z.array(z.enum(SESSION_SCOPES)).min(1)),
   auth_time: z.int(),
+  proof_time: z.int().optional(),
 });
 
 /**
@@ -77,7 +78,8 @@ export class SessionTokens {
     const expirySeconds = Math.min(nowSeconds + SESSION_TOKEN_SECONDS, startedSeconds + SESSION_SECONDS_MAX);
     if (expirySeconds <= nowSeconds) throw new SessionExpiredError();
     const claims = { env: session.environmentId, ext: session.externalId, grade: session.grade, secret: session.secretId };
-    const token = await new SignJWT({ ...claims, scope: scopes.join(' '), auth_time: startedSeconds })
+    const times = { auth_time: startedSeconds, proof_time: session.provenAt === undefined ? undefined : secondsOf(session.provenAt) };
+    const token = await new SignJWT({ ...claims, ...times, scope: scopes.join(' ') })
       .setProtectedHeader({ alg: ALGORITHM, typ: TYPE })
       .setIssuer(ISSUER)
       .setAudience(AUDIENCE)
@@ -111,9 +113,10 @@ export class SessionTokens {
   private async verify(token: string): Promise<TokenSession> {
     const claims = claimsSchema.safeParse(await this.verifySignature(token));
     if (!claims.success) throw new SessionInvalidError(claims.error);
-    const { sub, env, ext, grade, secret, scope: scopes, auth_time: startedSeconds, exp } = claims.data;
+    const { sub, env, ext, grade, secret, scope: scopes, auth_time: startedSeconds, proof_time: provenSeconds, exp } = claims.data;
     const startedAt = new Date(startedSeconds * 1_000);
-    const session = { environmentId: env, subscriberId: sub, externalId: ext, grade, secretId: secret, scopes, startedAt };
+    const provenAt = provenSeconds === undefined ? undefined : new Date(provenSeconds * 1_000);
+    const session = { environmentId: env, subscriberId: sub, externalId: ext, grade, secretId: secret, scopes, provenAt, startedAt };
     return { session, expiresAt: new Date(exp * 1_000) };
   }
 

@@ -22,6 +22,8 @@ export interface Session extends SessionSubscriber {
   /** The key that made the proof; a session cannot be refreshed without it. Absent where there was no proof. */
   readonly secretId?: string | undefined;
   readonly scopes: readonly SessionScope[];
+  /** The time that the proof covers; absent where it covers none, and where there was no proof. */
+  readonly provenAt?: Date | undefined;
   /** When the proof was shown; refreshing does not move it. */
   readonly startedAt: Date;
 }

@@ -23,6 +23,7 @@ const ticketSessionSchema = z.object({
     grade: z.enum(ADMITTED_GRADES),
     secretId: z.uuid().optional(),
     scopes: z.array(z.enum(SESSION_SCOPES)),
+    provenAt: instant.optional(),
     startedAt: instant,
   }),
   expiresAt: instant,

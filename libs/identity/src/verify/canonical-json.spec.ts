@@ -19,6 +19,24 @@ describe('canonicalJson', () => {
     );
   });
 
+  it('stops where the text becomes longer than it may, and is exact there', () => {
+    for (const value of [{ a: 'xyz' }, ['a', 'b', null, 1.5], 'text', { b: {}, a: [[]] }]) {
+      const text = canonicalJson(value) ?? '';
+      expect(canonicalJson(value, text.length)).toBe(text);
+      expect(canonicalJson(value, text.length - 1)).toBeUndefined();
+    }
+    let reads = 0;
+    const wide = Object.fromEntries(Array.from({ length: 1_000 }, (_, index) => [`name-${index}`, 0]));
+    const counted = new Proxy(wide, {
+      get: (target, name) => {
+        reads += 1;
+        return Reflect.get(target, name);
+      },
+    });
+    expect(canonicalJson(counted, 500)).toBeUndefined();
+    expect(reads).toBe(0);
+  });
+
   it('sorts names by UTF-16 code units, as the example of section 3.2.3', () => {
     const value = {
       '\u20ac': 'Euro Sign',

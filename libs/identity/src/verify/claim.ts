@@ -41,8 +41,8 @@ export type ParsedTraits =
 export function parseTraits(traits: unknown): ParsedTraits {
   if (traits === undefined || traits === null) return {};
   if (!isObject(traits)) return undefined;
-  const text = canonicalJson(traits);
-  return text === undefined || text.length > TRAITS_LENGTH_MAX ? undefined : { object: traits, text };
+  const text = canonicalJson(traits, TRAITS_LENGTH_MAX);
+  return text === undefined ? undefined : { object: traits, text };
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
