@@ -112,7 +112,7 @@ class Ledger {
       inFlightAtKills: inFlight.total,
       deadLetters,
       faults: this.faults,
-      wrong: this.wrong.slice(0, SHOWN_MAX),
+      wrong: this.wrong.toSorted(byName).slice(0, SHOWN_MAX),
     };
   }
 
@@ -349,7 +349,7 @@ class Ledger {
   }
 
   private differ(what: string, names: readonly string[]): void {
-    if (names.length > 0) this.faults.push(`${names.length} ${what}: ${names.slice(0, SHOWN_MAX).join(', ')}`);
+    if (names.length > 0) this.faults.push(`${names.length} ${what}: ${names.toSorted().slice(0, SHOWN_MAX).join(', ')}`);
   }
 
   private query<Row extends object>(text: string, values: readonly unknown[] = []): Promise<Row[]> {
@@ -379,4 +379,10 @@ function groupBy<Item>(items: readonly Item[], keyOf: (item: Item) => string): R
     else group.push(item);
   }
   return groups;
+}
+
+/** The same recipients first at each draw, in whatever order Postgres reads the rows: else a balance that stands would seem to change. */
+function byName(one: WrongRecipient, other: WrongRecipient): number {
+  const nameOf = ({ messageKey, subscriberId, what }: WrongRecipient): string => `${messageKey} ${subscriberId} ${what}`;
+  return nameOf(one) < nameOf(other) ? -1 : 1;
 }

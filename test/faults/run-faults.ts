@@ -174,7 +174,7 @@ class FaultRun {
       await this.sink.read();
       const balance = await waitFor(() => drawLedger(parts), { what: 'the ledger to be drawn', timeoutMs: STANDSTILL_MS_MAX });
       if (isTrue(balance)) return balance;
-      const now = JSON.stringify(balance);
+      const now = JSON.stringify({ ...balance, faults: balance.faults.toSorted() });
       if (now !== seen) [seen, changedMs] = [now, performance.now()];
       else if (performance.now() - changedMs > STANDSTILL_MS_MAX) return balance;
       await pause(POLL_MS);
