@@ -1,22 +1,27 @@
 /**
- * One HTTP/2 session and the streams on it.
+ * The push requests on one HTTP/2 session.
  *
  * Life cycle: opening (until the peer's settings are there, so that its stream limit is known before the first request) -> open ->
- * retiring (GOAWAY, idle or faulty: takes no more requests, ends those it has) -> closed.
+ * retired (GOAWAY, idle or faulty: takes no more requests, ends those it has) -> closed.
  *
  * Invariants: each exchange that was started comes back exactly once, over or as unprocessed. Unprocessed is what the peer certainly
  * did not look at: REFUSED_STREAM, or a stream above the last one that its GOAWAY names (RFC 9113 sections 6.8 and 8.7); only that may be
- * sent again without asking. No 'error' event of the session or a stream goes unhandled.
+ * sent again without asking.
  */
-import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from 'node:http2';
 import type { TLSSocket } from 'node:tls';
+import type { OutgoingField } from './http2/hpack-encoder.js';
+import { Http2Session, type Http2StreamFailure } from './http2/http2-session.js';
 import { pushHeaders, toResponseHead, type PushExchange } from './push-exchange.js';
 import { PushTransportError, toTransportError } from './push-transport.errors.js';
 
 /** Streams that we put on one session, whatever more the peer allows: a lost connection loses no more than this. */
 export const STREAMS_PER_SESSION_MAX = 100;
 
-const SESSION_OVER = new Set(['ERR_HTTP2_INVALID_SESSION', 'ERR_HTTP2_GOAWAY_SESSION', 'ERR_HTTP2_OUT_OF_STREAMS']);
+/** What a header field of ours may hold; a line end would begin another field at the next HTTP/1.1 hop. */
+const FIELD_VALUE = /^[\x20-\x7e]*$/;
+
+/** Fields whose value comes again on the same connection: the token of an environment is signed once in hours. */
+const REPEATED_FIELDS = new Set(['authorization', 'urgency', 'content-encoding', 'content-type']);
 
 /** What the pool that holds the connection wants to know. */
 export interface Http2ConnectionListener {
@@ -31,46 +36,37 @@ export interface Http2ConnectionListener {
 }
 
 export class Http2Connection {
-  readonly #session: ClientHttp2Session;
-  #state: 'opening' | 'open' | 'retiring' | 'closed' = 'opening';
+  readonly #session: Http2Session;
+  /** The fields that each request of the origin begins with. */
+  readonly #target: readonly OutgoingField[];
+  readonly #settingsTimer: NodeJS.Timeout;
+  #pingTimer: NodeJS.Timeout | undefined;
+  #state: 'opening' | 'open' | 'retired' = 'opening';
   #inFlight = 0;
   #streamsMax = 0;
   #lastUsedMs = performance.now();
-  #isPinging = false;
-  #lastProcessedStreamId: number | undefined;
-  #error: unknown;
 
   constructor(
     origin: string,
     private readonly socket: TLSSocket,
     private readonly options: { readonly pingTimeoutMs: number; readonly listener: Http2ConnectionListener },
   ) {
-    this.#session = connect(origin, { createConnection: () => socket, settings: { enablePush: false } });
-    const settingsTimer = setTimeout(() => this.#destroy(new PushTransportError('connect_timeout')), options.pingTimeoutMs);
-    this.#session.on('remoteSettings', ({ maxConcurrentStreams }) => {
-      clearTimeout(settingsTimer);
-      this.#streamsMax = Math.min(maxConcurrentStreams ?? STREAMS_PER_SESSION_MAX, STREAMS_PER_SESSION_MAX);
-      if (this.#state === 'opening') this.#state = 'open';
-      if (this.#state === 'open') options.listener.onRoom();
-    });
-    this.#session.on('goaway', (_code, lastStreamId) => {
-      this.#lastProcessedStreamId = lastStreamId;
-      this.#retire();
-    });
-    this.#session.on('error', (error) => {
-      this.#error ??= error;
-    });
-    this.#session.on('close', () => {
-      clearTimeout(settingsTimer);
-      this.#retire();
-      this.#state = 'closed';
-      options.listener.onClosed();
+    this.#target = [
+      [':method', 'POST', 'indexed'],
+      [':scheme', 'https', 'indexed'],
+      [':authority', new URL(origin).host, 'indexed'],
+    ];
+    this.#settingsTimer = setTimeout(() => this.#destroy(new PushTransportError('connect_timeout')), options.pingTimeoutMs);
+    this.#session = new Http2Session(socket, {
+      onSettings: (streamsMax) => this.#onSettings(streamsMax),
+      onClosing: () => this.#retire(),
+      onClosed: () => this.#onClosed(),
     });
   }
 
   /** Takes requests, or will do so when it has opened. */
   get isUsable(): boolean {
-    return this.#state === 'opening' || this.#state === 'open';
+    return this.#state !== 'retired';
   }
 
   get inFlight(): number {
@@ -90,49 +86,32 @@ export class Http2Connection {
   /** Sends one request. Only with room. */
   start(exchange: PushExchange): void {
     exchange.attempts += 1;
-    const stream = this.#request(exchange);
-    if (stream === undefined) return;
+    const streamId = this.#request(exchange);
+    if (streamId === undefined) return;
     this.#inFlight += 1;
     this.#lastUsedMs = performance.now();
     exchange.onCancelled = () => {
-      stream.close(constants.NGHTTP2_CANCEL);
+      this.#giveUp(streamId);
       // Silence may be the fault of the connection, which would fail all that follows as well.
       this.ping();
     };
-    let streamError: unknown;
-    stream.on('response', (headers, flags) => {
-      exchange.receiveHead(toResponseHead(headers[':status'] ?? 0, headers));
-      if ((flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0) exchange.finish();
-    });
-    stream.on('data', (chunk: Buffer) => {
-      if (exchange.receiveBody(chunk)) return;
-      exchange.finish();
-      stream.close(constants.NGHTTP2_CANCEL);
-    });
-    stream.on('error', (error) => {
-      streamError = error;
-    });
-    stream.on('close', () => this.#onStreamClosed(exchange, stream, streamError));
-    stream.end(exchange.request.body);
   }
 
   /** Closes the connection when nothing used it for so long; pings it otherwise. A peer that does not let go of it is left. */
   sweep(nowMs: number, idleMs: number): void {
-    if (this.#state === 'retiring' && this.#inFlight === 0) this.socket.destroy();
-    else if (this.#state === 'open' && this.#inFlight === 0 && nowMs - this.#lastUsedMs >= idleMs) this.#retire();
+    if (this.#state === 'retired' && this.#inFlight === 0) this.socket.destroy();
+    else if (this.#state === 'open' && this.#inFlight === 0 && nowMs - this.#lastUsedMs >= idleMs) this.#session.close();
     else this.ping();
   }
 
   /** Destroys the connection unless the peer answers a ping in time. */
   ping(): void {
-    if (this.#isPinging || this.#session.destroyed || this.#state === 'opening') return;
-    this.#isPinging = true;
-    const timer = setTimeout(() => this.#destroy(new PushTransportError('connection_stalled')), this.options.pingTimeoutMs);
-    const isSent = this.#session.ping(() => {
-      clearTimeout(timer);
-      this.#isPinging = false;
+    if (this.#pingTimer !== undefined || this.#session.isClosed || this.#state === 'opening') return;
+    this.#pingTimer = setTimeout(() => this.#destroy(new PushTransportError('connection_stalled')), this.options.pingTimeoutMs);
+    this.#session.ping(() => {
+      clearTimeout(this.#pingTimer);
+      this.#pingTimer = undefined;
     });
-    if (!isSent) clearTimeout(timer);
   }
 
   /** Ends everything at once. */
@@ -140,62 +119,79 @@ export class Http2Connection {
     this.#destroy(new PushTransportError('transport_closed'));
   }
 
-  #request(exchange: PushExchange): ClientHttp2Stream | undefined {
+  #request(exchange: PushExchange): number | undefined {
+    const fields = [...this.#target, [':path', exchange.path, 'secret'] as const, ...requestFields(exchange)];
+    const refuse = (cause: unknown): undefined => exchange.fail(new PushTransportError('request_invalid', { cause })) as undefined;
+    const broken = fields.find(([, value]) => !FIELD_VALUE.test(value));
+    if (broken !== undefined) return refuse(new TypeError(`the field ${broken[0]} holds what no header may`));
+    let streamId: number;
     try {
-      return this.#session.request({ ':method': 'POST', ':path': exchange.path, ...pushHeaders(exchange.request) });
+      streamId = this.#session.request(fields, exchange.request.body, {
+        onHead: (received, status) => exchange.receiveHead(toResponseHead(status, Object.fromEntries(received))),
+        onData: (chunk) => {
+          if (exchange.receiveBody(chunk)) return;
+          exchange.finish();
+          this.#giveUp(streamId);
+        },
+        onEnd: () => this.#onStreamEnded(() => exchange.finish()),
+        onFailed: (failure) => this.#onStreamEnded(() => this.#onFailed(exchange, failure)),
+      });
     } catch (error) {
-      if (!isSessionOver(error)) {
-        exchange.fail(new PushTransportError('request_invalid', { cause: error }));
-        return undefined;
-      }
-      this.#retire();
-      // Not at once: the pool is in the midst of giving requests out.
-      queueMicrotask(() => this.options.listener.onUnprocessed(exchange));
-      return undefined;
+      return refuse(error);
     }
+    return streamId;
   }
 
-  #onStreamClosed(exchange: PushExchange, stream: ClientHttp2Stream, streamError: unknown): void {
+  #giveUp(streamId: number): void {
+    this.#session.cancel(streamId);
+    this.#onStreamEnded(() => undefined);
+  }
+
+  #onStreamEnded(tell: () => void): void {
     this.#inFlight -= 1;
     this.#lastUsedMs = performance.now();
-    if (this.#session.closed || this.#session.destroyed) this.#retire();
-    if (!exchange.isOver) {
-      exchange.onCancelled = undefined;
-      if (exchange.hasHead) exchange.finish();
-      else if (this.#isUnprocessed(stream)) this.options.listener.onUnprocessed(exchange);
-      else exchange.fail(this.#whyFailed(stream, streamError));
-    }
+    tell();
     if (this.room > 0) this.options.listener.onRoom();
   }
 
-  #isUnprocessed(stream: ClientHttp2Stream): boolean {
-    if (stream.rstCode === constants.NGHTTP2_REFUSED_STREAM || stream.id === undefined) return true;
-    return this.#lastProcessedStreamId !== undefined && stream.id > this.#lastProcessedStreamId;
+  #onFailed(exchange: PushExchange, { isUnprocessed, code }: Http2StreamFailure): void {
+    if (exchange.isOver) return;
+    exchange.onCancelled = undefined;
+    if (exchange.hasHead) exchange.finish();
+    else if (isUnprocessed) this.options.listener.onUnprocessed(exchange);
+    else if (code === undefined) exchange.fail(toTransportError(this.#session.error, true));
+    else exchange.fail(new PushTransportError('stream_reset', { cause: new Error(`HTTP/2 error code ${code}`) }));
   }
 
-  #whyFailed(stream: ClientHttp2Stream, streamError: unknown): PushTransportError {
-    const cause = this.#error ?? streamError;
-    if (!this.isUsable || cause instanceof PushTransportError) return toTransportError(cause, true);
-    return new PushTransportError('stream_reset', { cause: streamError ?? new Error(`HTTP/2 error code ${stream.rstCode}`) });
+  #onSettings(streamsMax: number): void {
+    clearTimeout(this.#settingsTimer);
+    this.#streamsMax = Math.min(streamsMax, STREAMS_PER_SESSION_MAX);
+    if (this.#state === 'opening') this.#state = 'open';
+    if (this.#state === 'open') this.options.listener.onRoom();
+  }
+
+  #onClosed(): void {
+    clearTimeout(this.#settingsTimer);
+    clearTimeout(this.#pingTimer);
+    this.options.listener.onClosed();
   }
 
   #retire(): void {
     if (!this.isUsable) return;
     const neverOpened = this.#state === 'opening';
-    this.#state = 'retiring';
-    if (!this.#session.closed && !this.#session.destroyed) this.#session.close();
-    this.options.listener.onRetired(neverOpened ? toTransportError(this.#error, false) : undefined);
+    this.#state = 'retired';
+    this.options.listener.onRetired(neverOpened ? toTransportError(this.#session.error, false) : undefined);
   }
 
   #destroy(error: PushTransportError): void {
-    this.#error ??= error;
-    if (!this.#session.destroyed) this.#session.destroy(error);
-    // The session would wait until its last bytes are sent, which a dead peer never takes.
-    this.socket.destroy();
+    this.#session.destroy(error);
   }
 }
 
-/** The session takes no requests any more, unlike a request that no session would take. */
-function isSessionOver(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && SESSION_OVER.has(String(error.code));
+function requestFields(exchange: PushExchange): OutgoingField[] {
+  return Object.entries(pushHeaders(exchange.request)).map(([name, value]) => [
+    name,
+    String(value),
+    REPEATED_FIELDS.has(name) ? 'indexed' : 'literal',
+  ]);
 }

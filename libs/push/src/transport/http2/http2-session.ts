@@ -1,0 +1,507 @@
+/**
+ * The client's side of one HTTP/2 connection (RFC 9113): requests with a small body out, answers in.
+ *
+ * Written for push requests in place of `node:http2`, whose streams and header objects cost more than the encryption of a message. What a
+ * push service never needs is not there: no push, no priorities, no trailers of ours, no upload larger than a few windows.
+ *
+ * Life cycle: opening (until the peer's first settings) -> open -> closing (GOAWAY of either side: streams end, none begins) -> closed.
+ *
+ * Invariants: each stream that `request` began ends by exactly one call of `onEnd` or `onFailed`, whatever the peer does. What is written in one turn
+ * of the event loop leaves in one write. A peer can make us keep at most the windows and one header block, and a peer that only makes us
+ * answer control frames is left (RFC 9113 section 10.5).
+ */
+import type { Duplex } from 'node:stream';
+import {
+  CLIENT_PREFACE,
+  FLAG,
+  FRAME,
+  type Frame,
+  FRAME_HEADER_BYTES,
+  FRAME_PAYLOAD_BYTES,
+  H2_ERROR,
+  makeFrame,
+  makeGoAwayFrame,
+} from './frames.js';
+import { makeNumberFrame, makeSettingsFrame, SETTING, WINDOW_BYTES, WINDOW_BYTES_MAX, writeFrameHeader } from './frames.js';
+import { FrameReader, Http2ProtocolError } from './frame-reader.js';
+import { HEADER_LIST_BYTES_MAX, HpackDecoder, HpackError } from './hpack-decoder.js';
+import { HpackEncoder, type OutgoingField } from './hpack-encoder.js';
+import type { HeaderField } from './hpack-static-table.js';
+
+/** Window of each stream for the answer's body; it is never enlarged, for no more of a body is wanted. */
+const STREAM_WINDOW_BYTES = 16_384;
+/** The connection's window is enlarged when this much of it is used. */
+const WINDOW_REFILL_BYTES = WINDOW_BYTES >> 1;
+/** Largest header block, over all its frames. */
+const HEADER_BLOCK_BYTES_MAX = 65_536;
+const CONTINUATIONS_MAX = 16;
+/** Frames that bring nothing, between two answers: far above what a peer has reason to send. */
+const IDLE_FRAMES_MAX = 10_000;
+/** Bytes that the peer does not take: more than all our requests together, so they are answers to its control frames. */
+const UNSENT_BYTES_MAX = 4 * 2 ** 20;
+const STREAM_ID_MAX = 2 ** 31 - 1;
+
+/** What a stream tells. */
+export interface Http2StreamListener {
+  /** The final head of the answer; `:status` is among the fields, and a number. */
+  readonly onHead: (fields: readonly HeaderField[], status: number) => void;
+  readonly onData: (chunk: Buffer) => void;
+  /** The answer is whole. */
+  readonly onEnd: () => void;
+  /** There is no answer, or not all of it. `isUnprocessed`: the peer certainly did not look at the request (RFC 9113 section 8.7). */
+  readonly onFailed: (failure: Http2StreamFailure) => void;
+}
+
+export interface Http2StreamFailure {
+  readonly isUnprocessed: boolean;
+  /** The error code with which the peer ended this stream alone; absent where the connection was lost. */
+  readonly code?: number;
+}
+
+/** What the connection tells. */
+export interface Http2SessionListener {
+  /** The peer's settings came, the first time or again. @param streamsMax how many streams it allows at once */
+  readonly onSettings: (streamsMax: number) => void;
+  /** No more streams can begin. */
+  readonly onClosing: () => void;
+  /** Called once, when all streams have ended. */
+  readonly onClosed: () => void;
+}
+
+interface Stream {
+  readonly id: number;
+  readonly listener: Http2StreamListener;
+  sendWindow: number;
+  receiveWindow: number;
+  hasHead: boolean;
+  /** What the windows did not let through yet. */
+  unsent: Buffer | undefined;
+}
+
+/** A header block that is not complete. */
+interface HeaderBlock {
+  readonly streamId: number;
+  readonly isEnd: boolean;
+  readonly parts: Buffer[];
+  bytes: number;
+}
+
+export class Http2Session {
+  readonly #reader = new FrameReader();
+  readonly #decoder = new HpackDecoder();
+  readonly #encoder = new HpackEncoder();
+  readonly #streams = new Map<number, Stream>();
+  readonly #pings: (() => void)[] = [];
+  #state: 'opening' | 'open' | 'closing' | 'closed' = 'opening';
+  #nextStreamId = 1;
+  #lastProcessedStreamId = STREAM_ID_MAX;
+  #sendWindow = WINDOW_BYTES;
+  #streamSendWindow = WINDOW_BYTES;
+  #framePayloadMax = FRAME_PAYLOAD_BYTES;
+  #unacknowledgedBytes = 0;
+  #headerBlock: HeaderBlock | undefined;
+  #idleFrames = 0;
+  #out: Buffer[] = [];
+  #error: unknown;
+
+  /** @param socket connected; ALPN chose `h2` */
+  constructor(
+    private readonly socket: Duplex,
+    private readonly listener: Http2SessionListener,
+  ) {
+    this.#write(CLIENT_PREFACE);
+    this.#write(
+      makeSettingsFrame([
+        [SETTING.enablePush, 0],
+        [SETTING.initialWindowSize, STREAM_WINDOW_BYTES],
+        [SETTING.maxHeaderListSize, HEADER_LIST_BYTES_MAX],
+      ]),
+    );
+    socket.on('data', (chunk: Buffer) => this.#onBytes(chunk));
+    socket.on('error', (error) => {
+      this.#error ??= error;
+    });
+    socket.on('end', () => socket.destroy());
+    socket.on('close', () => this.#onClosed());
+  }
+
+  get isClosed(): boolean {
+    return this.#state === 'closed';
+  }
+
+  /** Why the connection was lost; absent while it stands, and where it was meant. */
+  get error(): unknown {
+    return this.#error;
+  }
+
+  /**
+   * Begins a stream; only while open. @returns its id
+   * @throws RangeError when the fields are larger than one frame may be
+   */
+  request(fields: readonly OutgoingField[], body: Buffer, listener: Http2StreamListener): number {
+    const block = this.#encoder.encode(fields);
+    const id = this.#nextStreamId;
+    this.#nextStreamId += 2;
+    const stream: Stream = {
+      id,
+      listener,
+      sendWindow: this.#streamSendWindow,
+      receiveWindow: STREAM_WINDOW_BYTES,
+      hasHead: false,
+      unsent: undefined,
+    };
+    this.#streams.set(id, stream);
+    this.#sendRequest(stream, block, body);
+    if (this.#nextStreamId > STREAM_ID_MAX) this.close();
+    return id;
+  }
+
+  /** Gives a stream up; its listener hears nothing more. */
+  cancel(streamId: number): void {
+    if (!this.#streams.delete(streamId)) return;
+    this.#write(makeNumberFrame(FRAME.resetStream, streamId, H2_ERROR.cancel));
+    this.#endWhenDone();
+  }
+
+  /** Calls back when the peer has answered. */
+  ping(onAnswer: () => void): void {
+    this.#pings.push(onAnswer);
+    this.#write(makeFrame(FRAME.ping, 0, 0, Buffer.alloc(8)));
+  }
+
+  /** Begins no more streams, and ends when those that it has are over. */
+  close(): void {
+    if (this.#state === 'closing' || this.#state === 'closed') return;
+    this.#state = 'closing';
+    this.#write(makeGoAwayFrame(H2_ERROR.none));
+    this.listener.onClosing();
+    this.#endWhenDone();
+  }
+
+  /** Ends everything at once. */
+  destroy(error: unknown): void {
+    this.#error ??= error;
+    this.socket.destroy();
+    this.#onClosed();
+  }
+
+  #sendRequest(stream: Stream, block: Buffer, body: Buffer): void {
+    const fits = body.length <= Math.min(this.#sendWindow, stream.sendWindow, this.#framePayloadMax);
+    const now = fits ? FRAME_HEADER_BYTES + body.length : 0;
+    const bytes = Buffer.allocUnsafe(FRAME_HEADER_BYTES + block.length + now);
+    const header = { length: block.length, type: FRAME.headers, flags: FLAG.endHeaders, streamId: stream.id };
+    const offset = writeFrameHeader(bytes, 0, header);
+    block.copy(bytes, offset);
+    if (fits) {
+      const data = { length: body.length, type: FRAME.data, flags: FLAG.endStream, streamId: stream.id };
+      body.copy(bytes, writeFrameHeader(bytes, offset + block.length, data));
+      this.#sendWindow -= body.length;
+      stream.sendWindow -= body.length;
+    }
+    this.#write(bytes);
+    if (fits) return;
+    stream.unsent = body;
+    this.#sendUnsent(stream);
+  }
+
+  /** Sends of a body what the windows let through. */
+  #sendUnsent(stream: Stream): void {
+    while (stream.unsent !== undefined) {
+      const length = Math.min(stream.unsent.length, this.#sendWindow, stream.sendWindow, this.#framePayloadMax);
+      if (length <= 0) return;
+      const isLast = length === stream.unsent.length;
+      this.#write(makeFrame(FRAME.data, isLast ? FLAG.endStream : 0, stream.id, stream.unsent.subarray(0, length)));
+      this.#sendWindow -= length;
+      stream.sendWindow -= length;
+      stream.unsent = isLast ? undefined : stream.unsent.subarray(length);
+    }
+  }
+
+  /** Gathers what is written in this turn of the event loop. */
+  #write(bytes: Buffer): void {
+    if (this.#state === 'closed') return;
+    if (this.#out.length === 0) process.nextTick(() => this.#flush());
+    this.#out.push(bytes);
+  }
+
+  #flush(): void {
+    const [first, second] = this.#out;
+    const bytes = second === undefined ? first : Buffer.concat(this.#out);
+    this.#out = [];
+    if (bytes === undefined || this.socket.destroyed || this.socket.writableEnded) return;
+    this.socket.write(bytes);
+    if (this.socket.writableLength > UNSENT_BYTES_MAX) this.#fail(new Http2ProtocolError(H2_ERROR.enhanceYourCalm, 'it takes nothing'));
+  }
+
+  #onBytes(chunk: Buffer): void {
+    try {
+      for (const frame of this.#reader.read(chunk)) {
+        if (this.#state === 'closed') return;
+        this.#onFrame(frame);
+      }
+    } catch (error) {
+      if (error instanceof HpackError) this.#fail(new Http2ProtocolError(H2_ERROR.compression, error.message));
+      else if (error instanceof Http2ProtocolError) this.#fail(error);
+      else throw error;
+    }
+  }
+
+  /** The peer broke the connection: it is told why, and left. */
+  #fail(error: Http2ProtocolError): void {
+    this.#error ??= error;
+    if (this.socket.writable) this.socket.end(makeGoAwayFrame(error.http2Code));
+    this.destroy(error);
+  }
+
+  #onFrame(frame: Frame): void {
+    if (this.#state === 'opening' && frame.type !== FRAME.settings) throw protocolError('its first frame is no SETTINGS');
+    if (this.#headerBlock !== undefined && frame.type !== FRAME.continuation) throw protocolError('a header block is interrupted');
+    switch (frame.type) {
+      case FRAME.headers:
+        return this.#onHeaders(frame);
+      case FRAME.continuation:
+        return this.#onContinuation(frame);
+      case FRAME.data:
+        return this.#onData(frame);
+      case FRAME.windowUpdate:
+        return this.#onWindowUpdate(frame);
+      case FRAME.resetStream:
+        return this.#onReset(frame);
+      case FRAME.settings:
+        return this.#onSettings(frame);
+      case FRAME.ping:
+        return this.#onPing(frame);
+      case FRAME.goAway:
+        return this.#onGoAway(frame);
+      case FRAME.pushPromise:
+        throw protocolError('it pushes although it must not');
+      default:
+        // Priorities and extensions say nothing to us.
+        this.#countIdle();
+    }
+  }
+
+  #onHeaders({ flags, streamId, payload }: Frame): void {
+    this.#checkStreamId(streamId);
+    const start = ((flags & FLAG.padded) === 0 ? 0 : 1) + ((flags & FLAG.priority) === 0 ? 0 : 5);
+    const end = payload.length - ((flags & FLAG.padded) === 0 ? 0 : (payload[0] ?? 0));
+    if (end < start) throw protocolError('a frame has more padding than bytes');
+    const part = payload.subarray(start, end);
+    const block: HeaderBlock = { streamId, isEnd: (flags & FLAG.endStream) !== 0, parts: [part], bytes: part.length };
+    if ((flags & FLAG.endHeaders) === 0) this.#headerBlock = block;
+    else this.#onHeaderBlock(block, part);
+  }
+
+  #onContinuation({ flags, streamId, payload }: Frame): void {
+    const block = this.#headerBlock;
+    if (block?.streamId !== streamId) throw protocolError('a header block goes on that did not begin');
+    block.parts.push(payload);
+    block.bytes += payload.length;
+    if (block.bytes > HEADER_BLOCK_BYTES_MAX || block.parts.length > CONTINUATIONS_MAX) {
+      throw new Http2ProtocolError(H2_ERROR.enhanceYourCalm, 'a header block has no end');
+    }
+    if ((flags & FLAG.endHeaders) === 0) return;
+    this.#headerBlock = undefined;
+    this.#onHeaderBlock(block, Buffer.concat(block.parts));
+  }
+
+  /** Decodes also what is for nobody: the table has to follow. */
+  #onHeaderBlock({ streamId, isEnd }: HeaderBlock, bytes: Buffer): void {
+    const fields = this.#decoder.decode(bytes);
+    const stream = this.#streams.get(streamId);
+    if (stream === undefined) return this.#countIdle();
+    // A second block is trailers, which say nothing to us.
+    if (!stream.hasHead) {
+      const status = statusOf(fields);
+      if (status === undefined) return this.#resetStream(stream, H2_ERROR.protocol);
+      // An informational head is followed by another one.
+      if (status < 200) return isEnd ? this.#resetStream(stream, H2_ERROR.protocol) : this.#countIdle();
+      stream.hasHead = true;
+      this.#idleFrames = 0;
+      stream.listener.onHead(fields, status);
+    } else if (!isEnd) return this.#resetStream(stream, H2_ERROR.protocol);
+    if (isEnd) this.#endStream(streamId);
+  }
+
+  #onData({ flags, streamId, payload }: Frame): void {
+    this.#checkStreamId(streamId);
+    this.#unacknowledgedBytes += payload.length;
+    if (this.#unacknowledgedBytes > WINDOW_BYTES) throw new Http2ProtocolError(H2_ERROR.flowControl, 'it sends more than it may');
+    if (this.#unacknowledgedBytes >= WINDOW_REFILL_BYTES) {
+      this.#write(makeNumberFrame(FRAME.windowUpdate, 0, this.#unacknowledgedBytes));
+      this.#unacknowledgedBytes = 0;
+    }
+    const isPadded = (flags & FLAG.padded) !== 0;
+    const end = payload.length - (isPadded ? (payload[0] ?? 0) : 0);
+    const start = isPadded ? 1 : 0;
+    if (end < start) throw protocolError('a frame has more padding than bytes');
+    const isEnd = (flags & FLAG.endStream) !== 0;
+    if (end === start && !isEnd) this.#countIdle();
+    const stream = this.#streams.get(streamId);
+    if (stream === undefined) return;
+    stream.receiveWindow -= payload.length;
+    if (!stream.hasHead) return this.#resetStream(stream, H2_ERROR.protocol);
+    if (stream.receiveWindow < 0) return this.#resetStream(stream, H2_ERROR.flowControl);
+    if (end > start) stream.listener.onData(payload.subarray(start, end));
+    if (isEnd) this.#endStream(streamId);
+  }
+
+  /** The answer is whole, unless its listener has given it up meanwhile. An answer before all of the request is one as well (RFC 9113 section 8.1). */
+  #endStream(streamId: number): void {
+    const stream = this.#streams.get(streamId);
+    if (stream === undefined) return;
+    this.#streams.delete(streamId);
+    if (stream.unsent !== undefined) this.#write(makeNumberFrame(FRAME.resetStream, streamId, H2_ERROR.cancel));
+    stream.listener.onEnd();
+    this.#endWhenDone();
+  }
+
+  /** The peer broke a stream, which alone is given up (RFC 9113 section 5.4.2). */
+  #resetStream(stream: Stream, code: number): void {
+    this.#write(makeNumberFrame(FRAME.resetStream, stream.id, code));
+    this.#failStream(stream, { isUnprocessed: false, code });
+  }
+
+  #failStream(stream: Stream, failure: Http2StreamFailure): void {
+    this.#streams.delete(stream.id);
+    stream.listener.onFailed(failure);
+    this.#endWhenDone();
+  }
+
+  #onReset({ streamId, payload }: Frame): void {
+    this.#checkStreamId(streamId);
+    if (payload.length !== 4) throw new Http2ProtocolError(H2_ERROR.frameSize, 'a RST_STREAM of another size');
+    const stream = this.#streams.get(streamId);
+    if (stream === undefined) return this.#countIdle();
+    const code = payload.readUInt32BE(0);
+    this.#failStream(stream, { isUnprocessed: code === H2_ERROR.refusedStream, code });
+  }
+
+  #onWindowUpdate({ streamId, payload }: Frame): void {
+    if (payload.length !== 4) throw new Http2ProtocolError(H2_ERROR.frameSize, 'a WINDOW_UPDATE of another size');
+    this.#countIdle();
+    const bytes = payload.readUInt32BE(0) & 0x7fffffff;
+    if (streamId === 0) {
+      if (bytes === 0) throw protocolError('a window grows by nothing');
+      this.#sendWindow += bytes;
+      if (this.#sendWindow > WINDOW_BYTES_MAX) throw new Http2ProtocolError(H2_ERROR.flowControl, 'a window is too large');
+      return this.#sendAllUnsent();
+    }
+    this.#checkStreamId(streamId);
+    const stream = this.#streams.get(streamId);
+    if (stream === undefined) return;
+    stream.sendWindow += bytes;
+    if (bytes === 0) return this.#resetStream(stream, H2_ERROR.protocol);
+    if (stream.sendWindow > WINDOW_BYTES_MAX) return this.#resetStream(stream, H2_ERROR.flowControl);
+    this.#sendUnsent(stream);
+  }
+
+  #sendAllUnsent(): void {
+    for (const stream of this.#streams.values()) {
+      if (this.#sendWindow <= 0) return;
+      this.#sendUnsent(stream);
+    }
+  }
+
+  #onSettings({ flags, streamId, payload }: Frame): void {
+    if (streamId !== 0) throw protocolError('settings of a stream');
+    this.#countIdle();
+    if ((flags & FLAG.ack) !== 0) {
+      if (payload.length > 0) throw new Http2ProtocolError(H2_ERROR.frameSize, 'an acknowledgement that says something');
+      return;
+    }
+    if (payload.length % 6 !== 0) throw new Http2ProtocolError(H2_ERROR.frameSize, 'settings of another size');
+    let streamsMax = this.#state === 'opening' ? Number.POSITIVE_INFINITY : undefined;
+    for (let offset = 0; offset < payload.length; offset += 6) {
+      const [id, value] = [payload.readUInt16BE(offset), payload.readUInt32BE(offset + 2)];
+      if (id === SETTING.maxConcurrentStreams) streamsMax = value;
+      else this.#applySetting(id, value);
+    }
+    this.#write(makeFrame(FRAME.settings, FLAG.ack, 0, Buffer.alloc(0)));
+    if (this.#state === 'opening') this.#state = 'open';
+    if (streamsMax !== undefined) this.listener.onSettings(streamsMax);
+    this.#sendAllUnsent();
+  }
+
+  #applySetting(id: number, value: number): void {
+    switch (id) {
+      case SETTING.headerTableSize:
+        return this.#encoder.limitTable(value);
+      case SETTING.initialWindowSize: {
+        if (value > WINDOW_BYTES_MAX) throw new Http2ProtocolError(H2_ERROR.flowControl, 'a window is too large');
+        // It also moves the windows of streams that stand, below zero even (RFC 9113 section 6.9.2).
+        for (const stream of this.#streams.values()) stream.sendWindow += value - this.#streamSendWindow;
+        this.#streamSendWindow = value;
+        return;
+      }
+      case SETTING.maxFrameSize:
+        if (value < FRAME_PAYLOAD_BYTES || value >= 2 ** 24) throw protocolError('a frame size that does not exist');
+        this.#framePayloadMax = value;
+        return;
+      case SETTING.enablePush:
+        if (value !== 0) throw protocolError('it would push');
+        return;
+      default:
+    }
+  }
+
+  #onPing({ flags, streamId, payload }: Frame): void {
+    if (streamId !== 0) throw protocolError('a ping of a stream');
+    if (payload.length !== 8) throw new Http2ProtocolError(H2_ERROR.frameSize, 'a ping of another size');
+    this.#countIdle();
+    if ((flags & FLAG.ack) === 0) this.#write(makeFrame(FRAME.ping, FLAG.ack, 0, payload));
+    else this.#pings.shift()?.();
+  }
+
+  /** Streams above the last one that the peer names were not processed, the others may still be answered (RFC 9113 section 6.8). */
+  #onGoAway({ streamId, payload }: Frame): void {
+    if (streamId !== 0) throw protocolError('a GOAWAY of a stream');
+    if (payload.length < 8) throw new Http2ProtocolError(H2_ERROR.frameSize, 'a GOAWAY of another size');
+    this.#countIdle();
+    const wasOpen = this.#state !== 'closing';
+    this.#state = 'closing';
+    this.#lastProcessedStreamId = Math.min(this.#lastProcessedStreamId, payload.readUInt32BE(0) & 0x7fffffff);
+    if (wasOpen) this.listener.onClosing();
+    for (const stream of [...this.#streams.values()]) {
+      if (stream.id > this.#lastProcessedStreamId) this.#failStream(stream, { isUnprocessed: true });
+    }
+    this.#endWhenDone();
+  }
+
+  #endWhenDone(): void {
+    if (this.#state !== 'closing' || this.#streams.size > 0 || this.socket.writableEnded) return;
+    this.#flush();
+    this.socket.end();
+  }
+
+  #onClosed(): void {
+    if (this.#state === 'closed') return;
+    const wasUsable = this.#state !== 'closing';
+    this.#state = 'closed';
+    this.#out = [];
+    if (wasUsable) this.listener.onClosing();
+    for (const stream of [...this.#streams.values()]) {
+      this.#streams.delete(stream.id);
+      stream.listener.onFailed({ isUnprocessed: stream.id > this.#lastProcessedStreamId });
+    }
+    this.listener.onClosed();
+  }
+
+  #checkStreamId(streamId: number): void {
+    if (streamId === 0 || streamId % 2 === 0 || streamId >= this.#nextStreamId) throw protocolError('a stream that nobody opened');
+  }
+
+  #countIdle(): void {
+    this.#idleFrames += 1;
+    if (this.#idleFrames > IDLE_FRAMES_MAX) throw new Http2ProtocolError(H2_ERROR.enhanceYourCalm, 'it sends frames that bring nothing');
+  }
+}
+
+function protocolError(what: string): Http2ProtocolError {
+  return new Http2ProtocolError(H2_ERROR.protocol, what);
+}
+
+function statusOf(fields: readonly HeaderField[]): number | undefined {
+  const [name, value] = fields.find(([own]) => own === ':status') ?? [];
+  return name !== undefined && /^[1-9]\d\d$/.test(value ?? '') ? Number(value) : undefined;
+}
