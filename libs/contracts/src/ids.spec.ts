@@ -24,6 +24,16 @@ describe('ids', () => {
     }
   });
 
+  it.each([
+    ['00000000-0000-0000-0000-000000000000', 'cmp_00000000000000000000000000'],
+    ['ffffffff-ffff-ffff-ffff-ffffffffffff', 'cmp_7zzzzzzzzzzzzzzzzzzzzzzzzz'],
+    // The example of the TypeID specification.
+    ['01890a5d-ac96-774b-bcce-b302099a8057', 'cmp_01h455vb4pex5vsknk084sn02q'],
+  ])('writes %s as %s', (uuid, id) => {
+    expect(encodeId('campaign', uuid)).toBe(id);
+    expect(decodeId('campaign', id)).toBe(uuid);
+  });
+
   it('joins message key and subscriber in a message id', () => {
     const message = { messageKey: newUuid(), subscriberId: newUuid() };
     expect(decodeMessageId(encodeMessageId(message.messageKey, message.subscriberId))).toEqual(message);

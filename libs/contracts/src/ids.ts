@@ -84,12 +84,17 @@ export function decodeMessageId(publicId: string): { messageKey: string; subscri
   return messageKey === undefined || subscriberId === undefined ? undefined : { messageKey, subscriberId };
 }
 
+/** 128 bits in groups of five, behind two bits of zero. */
 function encodeBase32(uuid: string): string {
-  let value = BigInt(`0x${uuid.replaceAll('-', '')}`);
-  let text = '';
-  for (let position = 0; position < BASE32_LENGTH; position += 1) {
-    text = ALPHABET.charAt(Number(value & 31n)) + text;
-    value >>= 5n;
+  let [text, rest, bits] = ['', 0, 2];
+  for (const character of uuid) {
+    if (character === '-') continue;
+    rest = (rest << 4) | Number.parseInt(character, 16);
+    bits += 4;
+    if (bits < 5) continue;
+    bits -= 5;
+    text += ALPHABET.charAt(rest >> bits);
+    rest &= (1 << bits) - 1;
   }
   return text;
 }

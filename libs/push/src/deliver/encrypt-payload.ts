@@ -23,6 +23,10 @@ const CONTENT_KEY_INFO = Buffer.from('Content-Encoding: aes128gcm\0\x01', 'latin
 const NONCE_INFO = Buffer.from('Content-Encoding: nonce\0\x01', 'latin1');
 const HKDF_FIRST_BLOCK = Buffer.from([1]);
 
+/** Salts are cut from a pool: a call to the generator costs more than its bytes. */
+const saltPool = Buffer.alloc(SALT_BYTES * 256);
+let saltOffset = saltPool.length;
+
 /** One object, given a fresh key pair for each message: cheaper than a new object, and no key is used twice. */
 const senderKeys = createECDH(CURVE);
 
@@ -35,9 +39,17 @@ const senderKeys = createECDH(CURVE);
  * @see https://www.rfc-editor.org/rfc/rfc8291#section-3
  */
 export function encryptPayload(device: DeviceKeys, plaintext: Buffer): Buffer {
-  const salt = randomFillSync(Buffer.allocUnsafe(SALT_BYTES));
   senderKeys.generateKeys();
-  return encryptWith(senderKeys, salt, device, plaintext);
+  return encryptWith(senderKeys, nextSalt(), device, plaintext);
+}
+
+function nextSalt(): Buffer {
+  if (saltOffset === saltPool.length) {
+    randomFillSync(saltPool);
+    saltOffset = 0;
+  }
+  saltOffset += SALT_BYTES;
+  return saltPool.subarray(saltOffset - SALT_BYTES, saltOffset);
 }
 
 /** The same with the given sender keys and salt. Exported for the test vector of RFC 8291 section 5; both must be fresh otherwise. */

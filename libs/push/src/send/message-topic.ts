@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 /** 24 bytes are 32 characters of base64url, the most that RFC 8030 section 5.4 allows, and decode as base64url, as Apple wants it. */
 const TOPIC_BYTES = 24;
@@ -9,5 +9,5 @@ const TOPIC_BYTES = 24;
  * messages and other people have other topics.
  */
 export function messageTopic(messageKey: string, subscriberId: string): string {
-  return createHash('sha256').update(`${messageKey}:${subscriberId}`, 'latin1').digest().toString('base64url', 0, TOPIC_BYTES);
+  return hash('sha256', `${messageKey}:${subscriberId}`, 'buffer').toString('base64url', 0, TOPIC_BYTES);
 }

@@ -1,9 +1,10 @@
 /**
  * The HTTP/2 sessions of one origin.
  *
- * Requests go to the session with the fewest streams; those without room wait in the order in which they came. The number of sessions
- * follows the load: one connection's window and its losses bound what it carries, and at a push service's distance several sessions are
- * three times as fast as one. A session that ends (GOAWAY, reset, stall) is replaced when requests need it.
+ * Requests go to the session with the fewest streams, those of one turn of the event loop to the same; those without room wait in the
+ * order in which they came. The number of sessions follows the load: one connection's window and its losses bound what it carries, and
+ * at a push service's distance several sessions are three times as fast as one. A session that ends (GOAWAY, reset, stall) is replaced
+ * when requests need it.
  *
  * Invariants: at most `sessionsMax` sessions take requests; each exchange is carried by one session or waits here, never both. While no
  * session is left and none can be opened, what waits fails with the reason, and the channel is dead.
@@ -23,6 +24,9 @@ export const SINGLE_SESSION_STREAMS_MAX = 4;
 /** How often a request is given to a session before it fails as refused. */
 export const ATTEMPTS_MAX = 2;
 
+/** Requests of one turn of the event loop that one session takes before the next one does: together they are one write and one record of TLS. */
+const GATHERED_MAX = 16;
+
 /** Pause before the next try to open one more session after a failed one. */
 const GROWTH_PAUSE_MS = 1_000;
 
@@ -32,6 +36,8 @@ export class Http2Channel implements OriginChannel {
   readonly #connecting = new Set<TLSSocket>();
   readonly #waiting = new Set<PushExchange>();
   #streamsPerSession = STREAMS_PER_SESSION_TARGET;
+  /** The session that took the last request. */
+  #lastUsed: Http2Connection | undefined;
   #growAfterMs = 0;
   #isClosed = false;
 
@@ -82,10 +88,13 @@ export class Http2Channel implements OriginChannel {
   }
 
   #leastLoaded(refusedBy: object | undefined): Http2Connection | undefined {
+    const last = this.#lastUsed;
+    if (last !== undefined && last.room > 0 && last !== refusedBy && last.gathered > 0 && last.gathered < GATHERED_MAX) return last;
     let best: Http2Connection | undefined;
     for (const session of this.#sessions) {
       if (session.room > 0 && session !== refusedBy && (best === undefined || session.inFlight < best.inFlight)) best = session;
     }
+    this.#lastUsed = best;
     return best;
   }
 

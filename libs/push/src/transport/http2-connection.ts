@@ -83,6 +83,11 @@ export class Http2Connection {
     return this.#state === 'open' ? this.#streamsMax - this.#inFlight : 0;
   }
 
+  /** Writes that leave together when this turn of the event loop ends. */
+  get gathered(): number {
+    return this.#session.gathered;
+  }
+
   /** Sends one request. Only with room. */
   start(exchange: PushExchange): void {
     exchange.attempts += 1;

@@ -129,6 +129,11 @@ export class Http2Session {
     return this.#state === 'closed';
   }
 
+  /** Writes that leave together when this turn of the event loop ends. */
+  get gathered(): number {
+    return this.#out.length;
+  }
+
   /** Why the connection was lost; absent while it stands, and where it was meant. */
   get error(): unknown {
     return this.#error;
