@@ -139,7 +139,7 @@ export class DeliveryStore {
         results.map(({ reason }) => reason),
         results.map(({ nextAttemptAt }) => nextAttemptAt),
         results.map(({ attempts }) => attempts),
-        results.map(({ delivery }) => delivery.device?.ciphertext ?? null),
+        results.map(({ state, delivery }) => (state === 'gone' ? (delivery.device?.ciphertext ?? null) : null)),
         at,
         results.map(({ attempt }) => attempt?.outcome ?? null),
         results.map(({ attempt }) => attempt?.httpStatus ?? null),
@@ -218,8 +218,8 @@ const CLAIM_DELIVERIES = `
   LEFT JOIN push.device AS device ON device.environment_id = claimed.environment_id AND device.id = claimed.device_id`;
 
 /**
- * $1 to $5 the keys, $6 claims, $7 states, $8 reasons, $9 next attempts, $10 attempts, $11 sealed secrets, $12 now, $13 outcomes, $14 HTTP
- * statuses, $15 times of the results. An attempt after which the delivery waits again joins the earlier ones, of which the newest are kept.
+ * $1 to $5 the keys, $6 claims, $7 states, $8 reasons, $9 next attempts, $10 attempts, $11 sealed secrets of devices to give up, $12 now,
+ * $13 outcomes, $14 HTTP statuses, $15 times of the results. An attempt after which the delivery waits again joins the earlier ones, of which the newest are kept.
  * The secrets tell whether a device was registered again since the claim, because each registration seals them anew; a device that is not
  * active has none.
  * The state is compared as an expression: a plain comparison lets a planner without statistics read the index of all that is due. The keys
