@@ -10,7 +10,8 @@
  */
 import type { TLSSocket } from 'node:tls';
 import type { OutgoingField } from './http2/hpack-encoder.js';
-import { Http2Session, type Http2StreamFailure } from './http2/http2-session.js';
+import type { Http2StreamFailure } from './http2/http2-listeners.js';
+import { Http2Session } from './http2/http2-session.js';
 import { pushHeaders, toResponseHead, type PushExchange } from './push-exchange.js';
 import { PushTransportError, toTransportError } from './push-transport.errors.js';
 

@@ -15,6 +15,11 @@ export class Http2ProtocolError extends Error {
   }
 }
 
+/** The plainest breach. */
+export function protocolError(what: string): Http2ProtocolError {
+  return new Http2ProtocolError(H2_ERROR.protocol, what);
+}
+
 /** Cuts a byte stream into frames. */
 export class FrameReader {
   #rest: Buffer | undefined;

@@ -9,7 +9,8 @@ import { CLIENT_PREFACE, FLAG, FRAME, type Frame, H2_ERROR, makeFrame, makeNumbe
 import { FrameReader } from './frame-reader.js';
 import { HpackDecoder } from './hpack-decoder.js';
 import { HpackEncoder, type OutgoingField } from './hpack-encoder.js';
-import { Http2Session, type Http2StreamFailure } from './http2-session.js';
+import type { Http2StreamFailure } from './http2-listeners.js';
+import { Http2Session } from './http2-session.js';
 
 const POST: readonly OutgoingField[] = [
   [':method', 'POST', 'indexed'],

@@ -23,50 +23,21 @@ import {
   makeGoAwayFrame,
 } from './frames.js';
 import { makeNumberFrame, makeSettingsFrame, SETTING, WINDOW_BYTES, WINDOW_BYTES_MAX, writeFrameHeader } from './frames.js';
-import { FrameReader, Http2ProtocolError } from './frame-reader.js';
+import { FrameReader, Http2ProtocolError, protocolError } from './frame-reader.js';
+import { type HeaderBlock, HeaderBlocks, statusOf } from './header-blocks.js';
 import { HEADER_LIST_BYTES_MAX, HpackDecoder, HpackError } from './hpack-decoder.js';
 import { HpackEncoder, type OutgoingField } from './hpack-encoder.js';
-import type { HeaderField } from './hpack-static-table.js';
+import type { Http2SessionListener, Http2StreamFailure, Http2StreamListener } from './http2-listeners.js';
 
 /** Window of each stream for the answer's body; it is never enlarged, for no more of a body is wanted. */
 const STREAM_WINDOW_BYTES = 16_384;
 /** The connection's window is enlarged when this much of it is used. */
 const WINDOW_REFILL_BYTES = WINDOW_BYTES >> 1;
-/** Largest header block, over all its frames. */
-const HEADER_BLOCK_BYTES_MAX = 65_536;
-const CONTINUATIONS_MAX = 16;
 /** Frames that bring nothing, between two answers: far above what a peer has reason to send. */
 const IDLE_FRAMES_MAX = 10_000;
 /** Bytes that the peer does not take: more than all our requests together, so they are answers to its control frames. */
 const UNSENT_BYTES_MAX = 4 * 2 ** 20;
 const STREAM_ID_MAX = 2 ** 31 - 1;
-
-/** What a stream tells. */
-export interface Http2StreamListener {
-  /** The final head of the answer; `:status` is among the fields, and a number. */
-  readonly onHead: (fields: readonly HeaderField[], status: number) => void;
-  readonly onData: (chunk: Buffer) => void;
-  /** The answer is whole. */
-  readonly onEnd: () => void;
-  /** There is no answer, or not all of it. `isUnprocessed`: the peer certainly did not look at the request (RFC 9113 section 8.7). */
-  readonly onFailed: (failure: Http2StreamFailure) => void;
-}
-
-export interface Http2StreamFailure {
-  readonly isUnprocessed: boolean;
-  /** The error code with which the peer ended this stream alone; absent where the connection was lost. */
-  readonly code?: number;
-}
-
-/** What the connection tells. */
-export interface Http2SessionListener {
-  /** The peer's settings came, the first time or again. @param streamsMax how many streams it allows at once */
-  readonly onSettings: (streamsMax: number) => void;
-  /** No more streams can begin. */
-  readonly onClosing: () => void;
-  /** Called once, when all streams have ended. */
-  readonly onClosed: () => void;
-}
 
 interface Stream {
   readonly id: number;
@@ -78,16 +49,9 @@ interface Stream {
   unsent: Buffer | undefined;
 }
 
-/** A header block that is not complete. */
-interface HeaderBlock {
-  readonly streamId: number;
-  readonly isEnd: boolean;
-  readonly parts: Buffer[];
-  bytes: number;
-}
-
 export class Http2Session {
   readonly #reader = new FrameReader();
+  readonly #blocks = new HeaderBlocks();
   readonly #decoder = new HpackDecoder();
   readonly #encoder = new HpackEncoder();
   readonly #streams = new Map<number, Stream>();
@@ -99,7 +63,6 @@ export class Http2Session {
   #streamSendWindow = WINDOW_BYTES;
   #framePayloadMax = FRAME_PAYLOAD_BYTES;
   #unacknowledgedBytes = 0;
-  #headerBlock: HeaderBlock | undefined;
   #idleFrames = 0;
   #out: Buffer[] = [];
   #error: unknown;
@@ -260,12 +223,11 @@ export class Http2Session {
 
   #onFrame(frame: Frame): void {
     if (this.#state === 'opening' && frame.type !== FRAME.settings) throw protocolError('its first frame is no SETTINGS');
-    if (this.#headerBlock !== undefined && frame.type !== FRAME.continuation) throw protocolError('a header block is interrupted');
+    if (this.#blocks.isOpen && frame.type !== FRAME.continuation) throw protocolError('a header block is interrupted');
     switch (frame.type) {
       case FRAME.headers:
-        return this.#onHeaders(frame);
       case FRAME.continuation:
-        return this.#onContinuation(frame);
+        return this.#onHeaders(frame);
       case FRAME.data:
         return this.#onData(frame);
       case FRAME.windowUpdate:
@@ -286,32 +248,14 @@ export class Http2Session {
     }
   }
 
-  #onHeaders({ flags, streamId, payload }: Frame): void {
-    this.#checkStreamId(streamId);
-    const start = ((flags & FLAG.padded) === 0 ? 0 : 1) + ((flags & FLAG.priority) === 0 ? 0 : 5);
-    const end = payload.length - ((flags & FLAG.padded) === 0 ? 0 : (payload[0] ?? 0));
-    if (end < start) throw protocolError('a frame has more padding than bytes');
-    const part = payload.subarray(start, end);
-    const block: HeaderBlock = { streamId, isEnd: (flags & FLAG.endStream) !== 0, parts: [part], bytes: part.length };
-    if ((flags & FLAG.endHeaders) === 0) this.#headerBlock = block;
-    else this.#onHeaderBlock(block, part);
-  }
-
-  #onContinuation({ flags, streamId, payload }: Frame): void {
-    const block = this.#headerBlock;
-    if (block?.streamId !== streamId) throw protocolError('a header block goes on that did not begin');
-    block.parts.push(payload);
-    block.bytes += payload.length;
-    if (block.bytes > HEADER_BLOCK_BYTES_MAX || block.parts.length > CONTINUATIONS_MAX) {
-      throw new Http2ProtocolError(H2_ERROR.enhanceYourCalm, 'a header block has no end');
-    }
-    if ((flags & FLAG.endHeaders) === 0) return;
-    this.#headerBlock = undefined;
-    this.#onHeaderBlock(block, Buffer.concat(block.parts));
+  #onHeaders(frame: Frame): void {
+    if (frame.type === FRAME.headers) this.#checkStreamId(frame.streamId);
+    const block = this.#blocks.add(frame);
+    if (block !== undefined) this.#onHeaderBlock(block);
   }
 
   /** Decodes also what is for nobody: the table has to follow. */
-  #onHeaderBlock({ streamId, isEnd }: HeaderBlock, bytes: Buffer): void {
+  #onHeaderBlock({ streamId, isEnd, bytes }: HeaderBlock): void {
     const fields = this.#decoder.decode(bytes);
     const stream = this.#streams.get(streamId);
     if (stream === undefined) return this.#countIdle();
@@ -467,7 +411,7 @@ export class Http2Session {
     this.#state = 'closing';
     this.#lastProcessedStreamId = Math.min(this.#lastProcessedStreamId, payload.readUInt32BE(0) & 0x7fffffff);
     if (wasOpen) this.listener.onClosing();
-    for (const stream of [...this.#streams.values()]) {
+    for (const stream of this.#streams.values()) {
       if (stream.id > this.#lastProcessedStreamId) this.#failStream(stream, { isUnprocessed: true });
     }
     this.#endWhenDone();
@@ -485,7 +429,7 @@ export class Http2Session {
     this.#state = 'closed';
     this.#out = [];
     if (wasUsable) this.listener.onClosing();
-    for (const stream of [...this.#streams.values()]) {
+    for (const stream of this.#streams.values()) {
       this.#streams.delete(stream.id);
       stream.listener.onFailed({ isUnprocessed: stream.id > this.#lastProcessedStreamId });
     }
@@ -500,13 +444,4 @@ export class Http2Session {
     this.#idleFrames += 1;
     if (this.#idleFrames > IDLE_FRAMES_MAX) throw new Http2ProtocolError(H2_ERROR.enhanceYourCalm, 'it sends frames that bring nothing');
   }
-}
-
-function protocolError(what: string): Http2ProtocolError {
-  return new Http2ProtocolError(H2_ERROR.protocol, what);
-}
-
-function statusOf(fields: readonly HeaderField[]): number | undefined {
-  const [name, value] = fields.find(([own]) => own === ':status') ?? [];
-  return name !== undefined && /^[1-9]\d\d$/.test(value ?? '') ? Number(value) : undefined;
 }
