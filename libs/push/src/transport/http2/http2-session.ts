@@ -16,17 +16,21 @@ import {
   FLAG,
   FRAME,
   type Frame,
-  FRAME_HEADER_BYTES,
   FRAME_PAYLOAD_BYTES,
   H2_ERROR,
   makeFrame,
   makeGoAwayFrame,
+  makeNumberFrame,
+  makeSettingsFrame,
+  SETTING,
+  WINDOW_BYTES,
+  WINDOW_BYTES_MAX,
 } from './frames.js';
-import { makeNumberFrame, makeSettingsFrame, SETTING, WINDOW_BYTES, WINDOW_BYTES_MAX, writeFrameHeader } from './frames.js';
 import { FrameReader, Http2ProtocolError, protocolError } from './frame-reader.js';
 import { type HeaderBlock, HeaderBlocks, statusOf } from './header-blocks.js';
 import { HEADER_LIST_BYTES_MAX, HpackDecoder, HpackError } from './hpack-decoder.js';
 import { HpackEncoder, type OutgoingField } from './hpack-encoder.js';
+import { Http2Output } from './http2-output.js';
 import type { Http2SessionListener, Http2StreamFailure, Http2StreamListener } from './http2-listeners.js';
 
 /** Window of each stream for the answer's body; it is never enlarged, for no more of a body is wanted. */
@@ -35,18 +39,13 @@ const STREAM_WINDOW_BYTES = 16_384;
 const WINDOW_REFILL_BYTES = WINDOW_BYTES >> 1;
 /** Frames that bring nothing, between two answers: far above what a peer has reason to send. */
 const IDLE_FRAMES_MAX = 10_000;
-/** Bytes that the peer does not take: more than all our requests together, so they are answers to its control frames. */
-const UNSENT_BYTES_MAX = 4 * 2 ** 20;
 const STREAM_ID_MAX = 2 ** 31 - 1;
 
 interface Stream {
   readonly id: number;
   readonly listener: Http2StreamListener;
-  sendWindow: number;
   receiveWindow: number;
   hasHead: boolean;
-  /** What the windows did not let through yet. */
-  unsent: Buffer | undefined;
 }
 
 export class Http2Session {
@@ -54,17 +53,14 @@ export class Http2Session {
   readonly #blocks = new HeaderBlocks();
   readonly #decoder = new HpackDecoder();
   readonly #encoder = new HpackEncoder();
+  readonly #output: Http2Output;
   readonly #streams = new Map<number, Stream>();
   readonly #pings: (() => void)[] = [];
   #state: 'opening' | 'open' | 'closing' | 'closed' = 'opening';
   #nextStreamId = 1;
   #lastProcessedStreamId = STREAM_ID_MAX;
-  #sendWindow = WINDOW_BYTES;
-  #streamSendWindow = WINDOW_BYTES;
-  #framePayloadMax = FRAME_PAYLOAD_BYTES;
   #unacknowledgedBytes = 0;
   #idleFrames = 0;
-  #out: Buffer[] = [];
   #error: unknown;
 
   /** @param socket connected; ALPN chose `h2` */
@@ -72,8 +68,9 @@ export class Http2Session {
     private readonly socket: Duplex,
     private readonly listener: Http2SessionListener,
   ) {
-    this.#write(CLIENT_PREFACE);
-    this.#write(
+    this.#output = new Http2Output(socket, () => this.#fail(new Http2ProtocolError(H2_ERROR.enhanceYourCalm, 'it takes nothing')));
+    this.#output.write(CLIENT_PREFACE);
+    this.#output.write(
       makeSettingsFrame([
         [SETTING.enablePush, 0],
         [SETTING.initialWindowSize, STREAM_WINDOW_BYTES],
@@ -94,7 +91,7 @@ export class Http2Session {
 
   /** Writes that leave together when this turn of the event loop ends. */
   get gathered(): number {
-    return this.#out.length;
+    return this.#output.gathered;
   }
 
   /** Why the connection was lost; absent while it stands, and where it was meant. */
@@ -110,16 +107,8 @@ export class Http2Session {
     const block = this.#encoder.encode(fields);
     const id = this.#nextStreamId;
     this.#nextStreamId += 2;
-    const stream: Stream = {
-      id,
-      listener,
-      sendWindow: this.#streamSendWindow,
-      receiveWindow: STREAM_WINDOW_BYTES,
-      hasHead: false,
-      unsent: undefined,
-    };
-    this.#streams.set(id, stream);
-    this.#sendRequest(stream, block, body);
+    this.#streams.set(id, { id, listener, receiveWindow: STREAM_WINDOW_BYTES, hasHead: false });
+    this.#output.sendRequest(id, block, body);
     if (this.#nextStreamId > STREAM_ID_MAX) this.close();
     return id;
   }
@@ -127,21 +116,22 @@ export class Http2Session {
   /** Gives a stream up; its listener hears nothing more. */
   cancel(streamId: number): void {
     if (!this.#streams.delete(streamId)) return;
-    this.#write(makeNumberFrame(FRAME.resetStream, streamId, H2_ERROR.cancel));
+    this.#output.forget(streamId);
+    this.#output.write(makeNumberFrame(FRAME.resetStream, streamId, H2_ERROR.cancel));
     this.#endWhenDone();
   }
 
   /** Calls back when the peer has answered. */
   ping(onAnswer: () => void): void {
     this.#pings.push(onAnswer);
-    this.#write(makeFrame(FRAME.ping, 0, 0, Buffer.alloc(8)));
+    this.#output.write(makeFrame(FRAME.ping, 0, 0, Buffer.alloc(8)));
   }
 
   /** Begins no more streams, and ends when those that it has are over. */
   close(): void {
     if (this.#state === 'closing' || this.#state === 'closed') return;
     this.#state = 'closing';
-    this.#write(makeGoAwayFrame(H2_ERROR.none));
+    this.#output.write(makeGoAwayFrame(H2_ERROR.none));
     this.listener.onClosing();
     this.#endWhenDone();
   }
@@ -151,54 +141,6 @@ export class Http2Session {
     this.#error ??= error;
     this.socket.destroy();
     this.#onClosed();
-  }
-
-  #sendRequest(stream: Stream, block: Buffer, body: Buffer): void {
-    const fits = body.length <= Math.min(this.#sendWindow, stream.sendWindow, this.#framePayloadMax);
-    const now = fits ? FRAME_HEADER_BYTES + body.length : 0;
-    const bytes = Buffer.allocUnsafe(FRAME_HEADER_BYTES + block.length + now);
-    const header = { length: block.length, type: FRAME.headers, flags: FLAG.endHeaders, streamId: stream.id };
-    const offset = writeFrameHeader(bytes, 0, header);
-    block.copy(bytes, offset);
-    if (fits) {
-      const data = { length: body.length, type: FRAME.data, flags: FLAG.endStream, streamId: stream.id };
-      body.copy(bytes, writeFrameHeader(bytes, offset + block.length, data));
-      this.#sendWindow -= body.length;
-      stream.sendWindow -= body.length;
-    }
-    this.#write(bytes);
-    if (fits) return;
-    stream.unsent = body;
-    this.#sendUnsent(stream);
-  }
-
-  /** Sends of a body what the windows let through. */
-  #sendUnsent(stream: Stream): void {
-    while (stream.unsent !== undefined) {
-      const length = Math.min(stream.unsent.length, this.#sendWindow, stream.sendWindow, this.#framePayloadMax);
-      if (length <= 0) return;
-      const isLast = length === stream.unsent.length;
-      this.#write(makeFrame(FRAME.data, isLast ? FLAG.endStream : 0, stream.id, stream.unsent.subarray(0, length)));
-      this.#sendWindow -= length;
-      stream.sendWindow -= length;
-      stream.unsent = isLast ? undefined : stream.unsent.subarray(length);
-    }
-  }
-
-  /** Gathers what is written in this turn of the event loop. */
-  #write(bytes: Buffer): void {
-    if (this.#state === 'closed') return;
-    if (this.#out.length === 0) process.nextTick(() => this.#flush());
-    this.#out.push(bytes);
-  }
-
-  #flush(): void {
-    const [first, second] = this.#out;
-    const bytes = second === undefined ? first : Buffer.concat(this.#out);
-    this.#out = [];
-    if (bytes === undefined || this.socket.destroyed || this.socket.writableEnded) return;
-    this.socket.write(bytes);
-    if (this.socket.writableLength > UNSENT_BYTES_MAX) this.#fail(new Http2ProtocolError(H2_ERROR.enhanceYourCalm, 'it takes nothing'));
   }
 
   #onBytes(chunk: Buffer): void {
@@ -277,7 +219,7 @@ export class Http2Session {
     this.#unacknowledgedBytes += payload.length;
     if (this.#unacknowledgedBytes > WINDOW_BYTES) throw new Http2ProtocolError(H2_ERROR.flowControl, 'it sends more than it may');
     if (this.#unacknowledgedBytes >= WINDOW_REFILL_BYTES) {
-      this.#write(makeNumberFrame(FRAME.windowUpdate, 0, this.#unacknowledgedBytes));
+      this.#output.write(makeNumberFrame(FRAME.windowUpdate, 0, this.#unacknowledgedBytes));
       this.#unacknowledgedBytes = 0;
     }
     const isPadded = (flags & FLAG.padded) !== 0;
@@ -300,19 +242,20 @@ export class Http2Session {
     const stream = this.#streams.get(streamId);
     if (stream === undefined) return;
     this.#streams.delete(streamId);
-    if (stream.unsent !== undefined) this.#write(makeNumberFrame(FRAME.resetStream, streamId, H2_ERROR.cancel));
+    if (this.#output.forget(streamId)) this.#output.write(makeNumberFrame(FRAME.resetStream, streamId, H2_ERROR.cancel));
     stream.listener.onEnd();
     this.#endWhenDone();
   }
 
   /** The peer broke a stream, which alone is given up (RFC 9113 section 5.4.2). */
   #resetStream(stream: Stream, code: number): void {
-    this.#write(makeNumberFrame(FRAME.resetStream, stream.id, code));
+    this.#output.write(makeNumberFrame(FRAME.resetStream, stream.id, code));
     this.#failStream(stream, { isUnprocessed: false, code });
   }
 
   #failStream(stream: Stream, failure: Http2StreamFailure): void {
     this.#streams.delete(stream.id);
+    this.#output.forget(stream.id);
     stream.listener.onFailed(failure);
     this.#endWhenDone();
   }
@@ -332,24 +275,14 @@ export class Http2Session {
     const bytes = payload.readUInt32BE(0) & 0x7fffffff;
     if (streamId === 0) {
       if (bytes === 0) throw protocolError('a window grows by nothing');
-      this.#sendWindow += bytes;
-      if (this.#sendWindow > WINDOW_BYTES_MAX) throw new Http2ProtocolError(H2_ERROR.flowControl, 'a window is too large');
-      return this.#sendAllUnsent();
+      if (!this.#output.growWindow(bytes)) throw new Http2ProtocolError(H2_ERROR.flowControl, 'a window is too large');
+      return this.#output.sendOn();
     }
     this.#checkStreamId(streamId);
     const stream = this.#streams.get(streamId);
     if (stream === undefined) return;
-    stream.sendWindow += bytes;
     if (bytes === 0) return this.#resetStream(stream, H2_ERROR.protocol);
-    if (stream.sendWindow > WINDOW_BYTES_MAX) return this.#resetStream(stream, H2_ERROR.flowControl);
-    this.#sendUnsent(stream);
-  }
-
-  #sendAllUnsent(): void {
-    for (const stream of this.#streams.values()) {
-      if (this.#sendWindow <= 0) return;
-      this.#sendUnsent(stream);
-    }
+    if (!this.#output.growStreamWindow(streamId, bytes)) this.#resetStream(stream, H2_ERROR.flowControl);
   }
 
   #onSettings({ flags, streamId, payload }: Frame): void {
@@ -366,27 +299,22 @@ export class Http2Session {
       if (id === SETTING.maxConcurrentStreams) streamsMax = value;
       else this.#applySetting(id, value);
     }
-    this.#write(makeFrame(FRAME.settings, FLAG.ack, 0, Buffer.alloc(0)));
+    this.#output.write(makeFrame(FRAME.settings, FLAG.ack, 0, Buffer.alloc(0)));
     if (this.#state === 'opening') this.#state = 'open';
     if (streamsMax !== undefined) this.listener.onSettings(streamsMax);
-    this.#sendAllUnsent();
+    this.#output.sendOn();
   }
 
   #applySetting(id: number, value: number): void {
     switch (id) {
       case SETTING.headerTableSize:
         return this.#encoder.limitTable(value);
-      case SETTING.initialWindowSize: {
+      case SETTING.initialWindowSize:
         if (value > WINDOW_BYTES_MAX) throw new Http2ProtocolError(H2_ERROR.flowControl, 'a window is too large');
-        // It also moves the windows of streams that stand, below zero even (RFC 9113 section 6.9.2).
-        for (const stream of this.#streams.values()) stream.sendWindow += value - this.#streamSendWindow;
-        this.#streamSendWindow = value;
-        return;
-      }
+        return this.#output.resizeStreamWindows(value);
       case SETTING.maxFrameSize:
         if (value < FRAME_PAYLOAD_BYTES || value >= 2 ** 24) throw protocolError('a frame size that does not exist');
-        this.#framePayloadMax = value;
-        return;
+        return this.#output.limitFrames(value);
       case SETTING.enablePush:
         if (value !== 0) throw protocolError('it would push');
         return;
@@ -398,7 +326,7 @@ export class Http2Session {
     if (streamId !== 0) throw protocolError('a ping of a stream');
     if (payload.length !== 8) throw new Http2ProtocolError(H2_ERROR.frameSize, 'a ping of another size');
     this.#countIdle();
-    if ((flags & FLAG.ack) === 0) this.#write(makeFrame(FRAME.ping, FLAG.ack, 0, payload));
+    if ((flags & FLAG.ack) === 0) this.#output.write(makeFrame(FRAME.ping, FLAG.ack, 0, payload));
     else this.#pings.shift()?.();
   }
 
@@ -419,7 +347,7 @@ export class Http2Session {
 
   #endWhenDone(): void {
     if (this.#state !== 'closing' || this.#streams.size > 0 || this.socket.writableEnded) return;
-    this.#flush();
+    this.#output.flush();
     this.socket.end();
   }
 
@@ -427,7 +355,7 @@ export class Http2Session {
     if (this.#state === 'closed') return;
     const wasUsable = this.#state !== 'closing';
     this.#state = 'closed';
-    this.#out = [];
+    this.#output.close();
     if (wasUsable) this.listener.onClosing();
     for (const stream of this.#streams.values()) {
       this.#streams.delete(stream.id);
