@@ -20,7 +20,12 @@ const SECRET_KEY_BYTES = 32;
 const KIB_PER_MIB = 1_024;
 
 /** Keys of an environment, with its ids. */
-export type TargetKeys = EnvironmentKeys & { readonly environmentId: string; readonly publicId: string };
+export type TargetKeys = EnvironmentKeys & {
+  readonly environmentId: string;
+  readonly publicId: string;
+  /** Key of the workspace's development environment, where surfaces are opened: proofs are refused in the other one. */
+  readonly developmentKey: string;
+};
 
 /** Running processes with a Postgres of their own. */
 export class AbuseTarget {
@@ -118,15 +123,18 @@ interface InitResult {
 
 async function init(env: Readonly<Record<string, string>>, args: readonly string[]): Promise<TargetKeys> {
   const { code, stdout, stderr } = await runCli(['init', '--json', ...args], env);
-  const production = code === 0 ? (JSON.parse(stdout) as InitResult).environments.find(({ kind }) => kind === 'production') : undefined;
+  const environments = code === 0 ? (JSON.parse(stdout) as InitResult).environments : [];
+  const [production, development] = ['production', 'development'].map((wanted) => environments.find(({ kind }) => kind === wanted));
   const environmentId = production && decodeId('environment', production.id);
-  if (production === undefined || environmentId === undefined) throw new Error(`cli init ended with ${code}: ${stdout}${stderr}`);
+  if (production === undefined || development === undefined || environmentId === undefined)
+    throw new Error(`cli init ended with ${code}: ${stdout}${stderr}`);
   return {
     publicKey: production.public_key,
     apiKey: production.api_key,
     identitySecret: production.identity_secret,
     environmentId,
     publicId: production.id,
+    developmentKey: development.api_key,
   };
 }
 

@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { newUuid, encodeId } from '#contracts';
 import { DeadLetterStore, Outbox } from '#event-log';
 import { waitFor } from '#testing';
-import { ApiClient, type EnvironmentKeys, openInbox } from '../support/api-client.js';
-import type { AbuseTarget } from './abuse-target.js';
+import { ApiClient, openInbox } from '../support/api-client.js';
+import type { AbuseTarget, TargetKeys } from './abuse-target.js';
 import { CURVE_POINT, RENEWABLE_AUTH } from './valid-request.js';
 
 /** People in the segment that campaigns go to. */
@@ -25,7 +25,7 @@ export class Fixtures {
   constructor(
     private readonly target: AbuseTarget,
     readonly prefix: 'home' | 'foreign',
-    readonly keys: EnvironmentKeys & { readonly environmentId: string; readonly publicId: string },
+    readonly keys: TargetKeys,
   ) {}
 
   get api(): ApiClient {
@@ -72,9 +72,12 @@ export class Fixtures {
     this.set('pageFile', 'inbox.js');
     this.set('message', message.id);
     this.set('receipt', message.receipt);
-    for (const kind of ['device', 'apiKey', 'identitySecret', 'deadLetter'] as const) this.set(kind, await this.makeFresh(kind));
+    this.set('developmentKey', this.keys.developmentKey);
+    this.set('soon', soon());
+    for (const kind of ['device', 'apiKey', 'identitySecret', 'deadLetter', 'breakGlass'] as const)
+      this.set(kind, await this.makeFresh(kind));
     await this.openSession();
-    await waitFor(async () => (await this.countKeyUses()) >= this.sessions, { what: 'the uses of the key to be written' });
+    await waitFor(async () => (await this.countProofs()) >= this.sessions, { what: 'the proofs to be counted' });
   }
 
   /** A session lasts for minutes; a long run opens it again. */
@@ -112,9 +115,17 @@ export class Fixtures {
       }
       case 'deadLetter':
         return this.setAside();
+      case 'breakGlass':
+        return this.openSurface();
       default:
         throw new Error(`Nobody said how to make a ${kind}.`);
     }
+  }
+
+  private async openSurface(): Promise<string> {
+    const development = new ApiClient(this.target.url, this.keys.developmentKey);
+    const opening = { surface: 'track', reason: 'abuse', ends_at: soon() };
+    return (await development.post<Identified>('/v1/identity/break-glass', { body: opening })).id;
   }
 
   private async openInbox(): Promise<ApiClient> {
@@ -122,13 +133,16 @@ export class Fixtures {
     return openInbox(this.target.url, this.keys, `${this.prefix}-0`);
   }
 
-  /** They are written every few seconds, not with each proof. */
-  private async countKeyUses(): Promise<number> {
-    const [row] = await this.target.database.query<{ uses: number }>({
-      text: 'SELECT coalesce(sum(uses), 0)::integer AS uses FROM identity.key_use WHERE environment_id = $1',
+  /** Uses of keys and verdicts are written every few seconds, not with each proof. */
+  private async countProofs(): Promise<number> {
+    const [row] = await this.target.database.query<{ proofs: number }>({
+      text: `SELECT least(
+               (SELECT coalesce(sum(uses), 0) FROM identity.key_use WHERE environment_id = $1),
+               (SELECT coalesce(sum(verdicts), 0) FROM identity.verdict_count WHERE environment_id = $1 AND surface = 'inbox')
+             )::integer AS proofs`,
       values: [this.keys.environmentId],
     });
-    return row?.uses ?? 0;
+    return row?.proofs ?? 0;
   }
 
   /** An environment has few of them at once: where there is no room, it is the youngest of them, which proves nobody. */
@@ -194,6 +208,11 @@ export class Fixtures {
   private place(name: string): string {
     return this.places.get(`${this.prefix}.${name}`) ?? '';
   }
+}
+
+/** An end that openings may have: ahead for longer than a run takes, and not too far. */
+function soon(): string {
+  return new Date(Date.now() + 12 * 3_600_000).toISOString();
 }
 
 function subscription() {

@@ -11,6 +11,12 @@ const EFFECTS: Readonly<Record<string, { readonly kind: IdKind; readonly sql: st
   'POST /v1/imports': { kind: 'import', sql: 'FROM subscribers.import WHERE id = ANY ($1)', rows: 1 },
   'POST /v1/api-keys': { kind: 'apiKey', sql: 'FROM tenancy.api_key WHERE id = ANY ($1)', rows: 1 },
   'POST /v1/identity-secrets': { kind: 'identitySecret', sql: 'FROM identity.secret WHERE id = ANY ($1)', rows: 1 },
+  'POST /v1/identity/break-glass': { kind: 'breakGlass', sql: 'FROM identity.break_glass WHERE id = ANY ($1)', rows: 1 },
+  'POST /v1/identity/break-glass/{break_glass_id}/end': {
+    kind: 'breakGlass',
+    sql: 'FROM identity.break_glass WHERE id = ANY ($1) AND ended_at IS NOT NULL',
+    rows: 1,
+  },
   'POST /v1/push/subscriptions': { kind: 'device', sql: 'FROM push.device WHERE id = ANY ($1)', rows: 1 },
   'DELETE /v1/segments/{segment_id}': { kind: 'segment', sql: 'FROM segments.segment WHERE id = ANY ($1)', rows: 0 },
   'DELETE /v1/api-keys/{id}': { kind: 'apiKey', sql: 'FROM tenancy.api_key WHERE id = ANY ($1) AND revoked_at IS NULL', rows: 0 },

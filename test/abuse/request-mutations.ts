@@ -26,6 +26,17 @@ const NO_IDS = [
   '__proto__',
 ];
 
+const UNKNOWN_PREFIXES: Readonly<Record<string, string>> = {
+  campaign: 'cmp',
+  run: 'run',
+  segment: 'seg',
+  import: 'imp',
+  device: 'dev',
+  deadLetter: 'dlt',
+  apiKey: 'key',
+  breakGlass: 'brk',
+};
+
 /** Mutations of the path and the query. */
 export const TARGET_MUTATIONS: Readonly<Record<string, Mutation>> = {
   'foreign-id': ({ request, resource }) => {
@@ -34,9 +45,7 @@ export const TARGET_MUTATIONS: Readonly<Record<string, Mutation>> = {
   },
   'unknown-id': ({ request, resource }, random) => {
     if (resource === undefined || NAMED_BY_CALLER.has(resource.place)) return undefined;
-    const prefix = { campaign: 'cmp', run: 'run', segment: 'seg', import: 'imp', device: 'dev', deadLetter: 'dlt', apiKey: 'key' }[
-      resource.place
-    ];
+    const prefix = UNKNOWN_PREFIXES[resource.place];
     const unknown = random.pick(UNKNOWN_IDS);
     const id = prefix === undefined ? `${resource.place === 'message' ? 'msg' : 'ids'}_${unknown}` : `${prefix}_${unknown}`;
     return changeTarget(request.target, /<<[^>]*>>/, resource.place === 'message' ? id + unknown : id, 'not-found');

@@ -23,6 +23,8 @@ const RESOURCES: Readonly<Record<string, string>> = {
   message_id: 'message',
   receipt: 'receipt',
   name: 'attribute',
+  surface: 'surface',
+  break_glass_id: 'breakGlass',
 };
 const RESOURCES_OF_ROUTE: readonly (readonly [prefix: string, resource: string])[] = [
   ['/sdk/v1/', 'sdkFile'],
@@ -34,7 +36,7 @@ const RESOURCES_OF_ROUTE: readonly (readonly [prefix: string, resource: string])
   ['/v1/messages/', 'message'],
 ];
 /** Routes that use their resource up: each request gets one of its own. */
-const CONSUMING = /^DELETE |\/(pause|resume|cancel|replay|discard|retire|revoke)$/;
+const CONSUMING = /^DELETE |\/(pause|resume|cancel|replay|discard|retire|revoke|end)$/;
 /** Resources whose name another environment may use as well, or that are everybody's, so that there is no foreign one. */
 export const NAMED_BY_CALLER: ReadonlySet<string> = new Set(['subscriber', 'company', 'attribute', 'receipt', 'sdkFile', 'pageFile']);
 
@@ -51,6 +53,8 @@ const RULES: readonly unknown[] = [
   { attribute: 'joined', operator: 'in_last', value: { amount: 30, unit: 'days' } },
   { field: 'created_at', operator: 'after', value: '2026-01-01' },
 ];
+/** Routes that let people in without a proof: they open the development environment, so that bad proofs are refused in the other one. */
+const OPENING = /^\/v1\/identity\/(policies|break-glass)/;
 /** Members that a session is proven by, always there: without them, or with one of the others, it is no valid proof any more. */
 const PROOF: ReadonlySet<string> = new Set(['subscriber_id', 'subscriber_hash']);
 const OTHER_PROOFS: ReadonlySet<string> = new Set(['timestamp', 'traits', 'token']);
@@ -76,7 +80,8 @@ export class ValidRequests {
     const json = this.jsonBody(operation, index);
     const body = json === undefined ? this.textBody(operation, index) : JSON.stringify(json);
     const headers: [string, string][] = [];
-    if (operation.security === 'ApiKey') headers.push(['Authorization', 'Bearer <<home.key>>']);
+    const key = OPENING.test(operation.path) ? 'developmentKey' : 'key';
+    if (operation.security === 'ApiKey') headers.push(['Authorization', `Bearer <<home.${key}>>`]);
     if (operation.security === 'Session') headers.push(['Authorization', 'Bearer <<home.session>>']);
     if (operation.body !== undefined) headers.push(['Content-Type', operation.body.mediaType]);
     for (const parameter of operation.parameters)
@@ -103,6 +108,7 @@ export class ValidRequests {
   }
 
   private resourcePlace(operation: Operation, place: string, index: number): string {
+    if (place === 'surface') return 'track';
     if (operation.method === 'PUT' && NAMED_BY_CALLER.has(place)) return place === 'attribute' ? `abuse_${index % 40}` : `abuse-${index}`;
     if (operation.method === 'PUT') return `<<home.spare.${place}>>`;
     return CONSUMING.test(operation.name) ? `<<fresh.${place}>>` : `<<home.${place}>>`;
@@ -217,6 +223,8 @@ export class ValidRequests {
         return this.random.pick(['seen', 'read', 'clicked', 'dismissed']);
       case 'occurred_at':
         return '2026-11-20T10:00:00.000Z';
+      case 'ends_at':
+        return '<<home.soon>>';
       case 'locale':
         return this.random.pick(['de-DE', 'en', null]);
       case 'time_zone':

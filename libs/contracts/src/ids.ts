@@ -16,6 +16,8 @@ export const ID_PREFIXES = {
   message: 'msg',
   device: 'dev',
   deadLetter: 'dlt',
+  breakGlass: 'brk',
+  policyChange: 'pch',
 } as const;
 
 export type IdKind = keyof typeof ID_PREFIXES;

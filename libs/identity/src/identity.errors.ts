@@ -166,3 +166,65 @@ export class TokenKeyLimitReachedError extends BelfryError {
     super(`an environment has at most ${keysMax} live keys for tokens`);
   }
 }
+
+/** A name that is no surface. */
+export class SurfaceUnknownError extends BelfryError {
+  static override readonly facts: ErrorFacts = {
+    code: 'surface_unknown',
+    httpStatus: 404,
+    disposition: 'dead-letter',
+    title: 'No such surface',
+    hint: 'The surfaces are inbox, preferences, push, identify and track.',
+  };
+
+  constructor() {
+    super('no surface has this name');
+  }
+}
+
+/** Somebody tried to switch proofs off in production by a policy. */
+export class PolicyOffNotAllowedError extends BelfryError {
+  static override readonly facts: ErrorFacts = {
+    code: 'policy_off_not_allowed',
+    httpStatus: 409,
+    disposition: 'dead-letter',
+    title: 'A policy cannot be off in production',
+    hint: 'To roll out use report-only, or enforced with ramp_percent; in an emergency POST /v1/identity/break-glass with a reason and an end.',
+  };
+
+  constructor() {
+    super('mode "off" is for development environments');
+  }
+}
+
+/** An end that is over, or further away than an opening may last. */
+export class PolicyEndInvalidError extends BelfryError {
+  static override readonly facts: ErrorFacts = {
+    code: 'policy_end_invalid',
+    httpStatus: 422,
+    disposition: 'dead-letter',
+    title: 'The end is not possible',
+    hint: 'Choose a later ends_at in RFC 3339: at most 24 hours ahead for a break-glass, at most 30 days for a policy that does not enforce for everybody.',
+  };
+
+  constructor(latest: Date) {
+    super(`ends_at must lie in the future, at the latest at ${latest.toISOString()}`, {
+      faults: [{ pointer: '/ends_at', code: 'out_of_range', message: 'must be ahead, and not too far' }],
+    });
+  }
+}
+
+/** Unknown ids of openings, and ids of other environments. */
+export class BreakGlassNotFoundError extends BelfryError {
+  static override readonly facts: ErrorFacts = {
+    code: 'break_glass_not_found',
+    httpStatus: 404,
+    disposition: 'dead-letter',
+    title: 'No such break-glass',
+    hint: 'List them with GET /v1/identity/break-glass.',
+  };
+
+  constructor() {
+    super('no break-glass has this id in this environment');
+  }
+}

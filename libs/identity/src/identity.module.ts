@@ -10,6 +10,9 @@ import { DiagnoseProof } from './diagnose/diagnose-proof.js';
 import { DiagnoseProofController } from './diagnose/diagnose-proof.controller.js';
 import { DiagnoseRateLimit } from './diagnose/diagnose-rate-limit.js';
 import { AdmitClaim } from './policy/admit-claim.js';
+import { BreakGlasses } from './policy/break-glass.js';
+import { ManagePoliciesController } from './policy/manage-policies.controller.js';
+import { ManagePolicies } from './policy/manage-policies.js';
 import { PolicyStore } from './policy/policy.store.js';
 import { SurfacePolicies } from './policy/surface-policies.js';
 import { RevocationStore } from './revoke/revocation.store.js';
@@ -74,6 +77,8 @@ export class IdentityModule {}
     StreamTicketStore,
     StreamTickets,
     AdmitClaim,
+    BreakGlasses,
+    ManagePolicies,
     OpenSession,
     RefreshSession,
     DiagnoseRateLimit,
@@ -84,6 +89,7 @@ export class IdentityModule {}
     ManageIdentitySecretsController,
     RevokeSubscriberController,
     DiagnoseProofController,
+    ManagePoliciesController,
   ],
   exports: [IdentityModule, AdmitClaim, SessionTokens, SessionGuard, StreamTickets],
 })

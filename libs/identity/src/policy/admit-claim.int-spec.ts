@@ -19,8 +19,8 @@ afterAll(() => gateway?.close());
 
 async function setPolicy(tenant: SeededTenant, surfaces: readonly ProofSurface[], facts: Partial<SurfacePolicy>): Promise<void> {
   for (const surface of surfaces) {
-    const policy = { ...POLICY_DEFAULT, ...facts };
-    await gateway.app.get(PolicyStore).savePolicy(tenant.environmentId, surface, policy, { changedAt: clock.now() });
+    const policy = { ...POLICY_DEFAULT, ...facts, surface, changedAt: clock.now(), changedBy: null };
+    await gateway.app.get(PolicyStore).savePolicy(tenant.environmentId, policy);
   }
   gateway.app.get(SurfacePolicies).forget(tenant.environmentId);
 }
