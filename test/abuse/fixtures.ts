@@ -85,6 +85,7 @@ export class Fixtures {
     const inbox = await this.openInbox();
     this.set('session', inbox.token ?? '');
     this.set('subscriberHash', await this.target.hash(this.keys.identitySecret, `${this.prefix}-0`));
+    this.set('companyHash', await this.target.hash(this.keys.identitySecret, `${this.prefix}-company`));
   }
 
   /** Makes a resource for one request that uses it up. @returns its public id */

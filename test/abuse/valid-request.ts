@@ -56,8 +56,20 @@ const RULES: readonly unknown[] = [
 /** Routes that let people in without a proof: they open the development environment, so that bad proofs are refused in the other one. */
 const OPENING = /^\/v1\/identity\/(policies|break-glass)/;
 /** Members that a session is proven by, always there: without them, or with one of the others, it is no valid proof any more. */
-const PROOF: ReadonlySet<string> = new Set(['subscriber_id', 'subscriber_hash']);
-const OTHER_PROOFS: ReadonlySet<string> = new Set(['timestamp', 'traits', 'token']);
+const PROOF: ReadonlySet<string> = new Set(['subscriber_id', 'subscriber_hash', 'company_id', 'company_hash']);
+const OTHER_PROOFS: ReadonlySet<string> = new Set([
+  'timestamp',
+  'signedAt',
+  'traits',
+  'token',
+  'signature',
+  'hash',
+  'user_signature',
+  'user_id',
+  'userId',
+  'group_id',
+  'groupId',
+]);
 /** A key of any form would do; this one needs no key material. */
 const TOKEN_KEY_PATH = '/v1/identity-secrets/token-keys';
 /** Key of every browser, which decrypts nothing here. */
@@ -201,6 +213,10 @@ export class ValidRequests {
         return '<<home.subscriber>>';
       case 'subscriber_hash':
         return '<<home.subscriberHash>>';
+      case 'company_id':
+        return '<<home.company>>';
+      case 'company_hash':
+        return '<<home.companyHash>>';
       case 'public_key':
         return '<<home.publicKey>>';
       case 'secret':

@@ -11,6 +11,10 @@ export const identityConfig = defineConfig('identity', {
   sessionRejectionsPerMinute: setting('IDENTITY_SESSION_REJECTIONS_PER_MINUTE', integerText({ min: 1, max: 10_000_000 }).default(3_000), {
     describe: 'Refused proofs per network address in one minute, per instance; after that every call of the address gets 429.',
   }),
+  unverifiedPerMinute: setting('IDENTITY_UNVERIFIED_PER_MINUTE', integerText({ min: 1, max: 10_000_000 }).default(3_000), {
+    describe:
+      'Calls of POST /v1/identify and /v1/group that a policy lets in without a proof, per network address and environment in one minute, per instance; further ones get 429.',
+  }),
   diagnosesPerMinute: setting('IDENTITY_DIAGNOSES_PER_MINUTE', integerText({ min: 1, max: 10_000 }).default(30), {
     describe: 'Calls of POST /v1/identity/diagnose per environment in one minute, per instance; further ones get 429.',
   }),

@@ -77,6 +77,23 @@ export class RateLimitedError extends BelfryError {
   }
 }
 
+/** Two names of one thing say different things: nobody can tell which one was meant. */
+export class ProofAmbiguousError extends BelfryError {
+  static override readonly facts: ErrorFacts = {
+    code: 'proof_ambiguous',
+    httpStatus: 400,
+    disposition: 'dead-letter',
+    title: 'Two members of the request contradict each other',
+    hint: 'Send one of them: signature, hash and subscriber_hash are names of one thing, as are user_id and subscriber_id, traits and attributes.',
+  };
+
+  constructor(first: string, second: string) {
+    super(`${first} and ${second} are names of one thing and differ`, {
+      faults: [{ pointer: `/${second}`, code: 'ambiguous', message: `must equal ${first}, or be left out` }],
+    });
+  }
+}
+
 /** Unknown secret ids, and ids of other environments. */
 export class IdentitySecretNotFoundError extends BelfryError {
   static override readonly facts: ErrorFacts = {

@@ -15,6 +15,11 @@ import { ManagePoliciesController } from './policy/manage-policies.controller.js
 import { ManagePolicies } from './policy/manage-policies.js';
 import { PolicyStore } from './policy/policy.store.js';
 import { SurfacePolicies } from './policy/surface-policies.js';
+import { AdmitProfile } from './identify/admit-profile.js';
+import { IdentifyCompany } from './identify/identify-company.js';
+import { IdentifyController } from './identify/identify.controller.js';
+import { IdentifyRateLimit } from './identify/identify-rate-limit.js';
+import { IdentifySubscriber } from './identify/identify-subscriber.js';
 import { RevocationStore } from './revoke/revocation.store.js';
 import { RevokeSubscriberController } from './revoke/revoke-subscriber.controller.js';
 import { SessionRevocations } from './revoke/session-revocations.js';
@@ -82,6 +87,10 @@ export class IdentityModule {}
     OpenSession,
     RefreshSession,
     DiagnoseRateLimit,
+    AdmitProfile,
+    IdentifyRateLimit,
+    IdentifySubscriber,
+    IdentifyCompany,
   ],
   controllers: [
     SessionController,
@@ -90,6 +99,7 @@ export class IdentityModule {}
     RevokeSubscriberController,
     DiagnoseProofController,
     ManagePoliciesController,
+    IdentifyController,
   ],
   exports: [IdentityModule, AdmitClaim, SessionTokens, SessionGuard, StreamTickets],
 })

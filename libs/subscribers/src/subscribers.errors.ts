@@ -1,5 +1,5 @@
 import { BelfryError, type ErrorFacts, type FieldFault } from '#contracts';
-import { ATTRIBUTE_DECLARATIONS_MAX, ATTRIBUTES_BYTES_MAX, ATTRIBUTES_MAX } from './subscribers.limits.js';
+import { ATTRIBUTE_DECLARATIONS_MAX, ATTRIBUTES_BYTES_MAX, ATTRIBUTES_MAX, MEMBERSHIPS_MAX } from './subscribers.limits.js';
 
 /** No subscriber of this environment has the external id. */
 export class SubscriberNotFoundError extends BelfryError {
@@ -121,6 +121,21 @@ export class CompanyNotFoundError extends BelfryError {
   }
 }
 
+/** The subscriber belongs to as many companies as one may. */
+export class MembershipsTooManyError extends BelfryError {
+  static override readonly facts: ErrorFacts = {
+    code: 'memberships_too_many',
+    httpStatus: 422,
+    disposition: 'dead-letter',
+    title: 'The subscriber would have too many companies',
+    hint: `A subscriber belongs to at most ${MEMBERSHIPS_MAX} companies. Nothing was written.`,
+  };
+
+  constructor() {
+    super(`The subscriber already belongs to ${MEMBERSHIPS_MAX} companies.`);
+  }
+}
+
 /** No import of this environment has the id. */
 export class ImportNotFoundError extends BelfryError {
   static override readonly facts: ErrorFacts = {
@@ -172,6 +187,7 @@ export const SUBSCRIBERS_ERRORS = [
   AttributeNameInvalidError,
   AttributeDeclarationsTooManyError,
   CompanyNotFoundError,
+  MembershipsTooManyError,
   ImportNotFoundError,
   ImportFileInvalidError,
   ImportStoppedError,

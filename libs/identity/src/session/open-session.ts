@@ -60,12 +60,12 @@ export class OpenSession {
     return this.open(admission);
   }
 
-  private async open({ environment, externalId, grade, verdict, surfaces: scopes }: Admission): Promise<OpenedSession> {
-    const subscriberId = await this.subscribers.ensureSubscriber(environment.id, externalId);
+  private async open({ environment, externalId, verified, grade, verdict, surfaces: scopes }: Admission): Promise<OpenedSession> {
+    const subscriberId = await this.subscribers.ensureSubscriber(environment.id, externalId, undefined, verified);
     const secretId = verdict.valid ? verdict.keyId : undefined;
     const session = { environmentId: environment.id, subscriberId, externalId, grade, secretId, scopes, provenAt: provenAtOf(verdict) };
     const issued = await this.tokens.start(session);
-    return { ...issued, externalId, scopes, verified: verdict.valid };
+    return { ...issued, externalId, scopes, verified };
   }
 }
 

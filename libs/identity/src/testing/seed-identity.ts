@@ -10,8 +10,8 @@ export async function seedIdentitySecret(
   database: Database,
   box: SecretBox,
   environmentId: string,
+  secret: string = newKeyText('isk', 'production'),
 ): Promise<{ id: string; secret: string }> {
-  const secret = newKeyText('isk', 'production');
   const sealed = {
     id: newUuid(),
     algorithm: 'HMAC-SHA256' as const,

@@ -12,12 +12,17 @@ export type ParsedTimestamp = { readonly seconds?: number } | { readonly fault: 
  * MAC covers exactly those characters.
  */
 export function parseTimestamp(timestamp: unknown): ParsedTimestamp {
-  if (timestamp === undefined || timestamp === null || timestamp === '') return {};
+  if (isAbsentTime(timestamp)) return {};
   const seconds = typeof timestamp === 'string' && DECIMAL_PATTERN.test(timestamp) ? Number(timestamp) : timestamp;
   if (typeof seconds !== 'number' || !Number.isSafeInteger(seconds)) return { fault: 'The timestamp must be Unix time in whole seconds.' };
   if (seconds < 0) return { fault: 'The timestamp is negative; it must be Unix time in whole seconds.' };
   if (seconds > TIMESTAMP_SECONDS_MAX) return { fault: 'The timestamp looks like milliseconds; divide it by 1000 and drop the fraction.' };
   return { seconds };
+}
+
+/** True where no time was sent. */
+export function isAbsentTime(timestamp: unknown): boolean {
+  return timestamp === undefined || timestamp === null || timestamp === '';
 }
 
 /** Where a time lies: `now` is at most 300 s behind and 60 s ahead of us, seconds compared. */
