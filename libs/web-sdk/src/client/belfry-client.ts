@@ -2,6 +2,14 @@ import { LocalStore } from '../shared/local-store.js';
 import { Gateway } from './gateway.js';
 import type { InboxMessage, InboxPage, ListOptions, MessageChange, ReportedKind, UnreadCount } from './inbox-types.js';
 import { type LiveListener, LiveStream } from './live-stream.js';
+import {
+  type ClaimOutcome,
+  type CompanyProof,
+  type GroupOutcome,
+  type PersonProof,
+  ProfileReporter,
+  type Traits,
+} from './profile-reporter.js';
 import { PushSubscriber, type WorkerLocation } from './push-subscription.js';
 import { type Identity, SessionKeeper } from './session-keeper.js';
 
@@ -28,7 +36,7 @@ export interface LiveHandle {
 }
 
 /**
- * One subscriber's inbox, live events and push, as a page speaks for the subscriber. Every method may throw `BelfryClientError`, and
+ * One subscriber's inbox, live events, push and profile, as a page speaks for the subscriber. Every method may throw `BelfryClientError`, and
  * nothing else.
  *
  * ```js
@@ -42,12 +50,15 @@ export class BelfryClient {
   readonly push: PushSubscriber;
   readonly #gateway: Gateway;
   readonly #session: SessionKeeper;
+  readonly #profiles: ProfileReporter;
   readonly #streams = new Set<LiveStream>();
 
   constructor(options: BelfryClientOptions) {
     const send: typeof fetch = options.fetch ?? ((input, init) => fetch(input, init));
     this.#gateway = new Gateway(options.gateway ?? location.origin, send);
     this.#session = new SessionKeeper(this.#gateway, options.publicKey, options.identity);
+    const { publicKey, identity } = options;
+    this.#profiles = new ProfileReporter({ gateway: this.#gateway, publicKey, identity });
     this.push = new PushSubscriber({
       gateway: this.#gateway,
       session: this.#session,
@@ -75,6 +86,20 @@ export class BelfryClient {
     removeEventListener('online', this.#wakeStreams);
     globalThis.document?.removeEventListener('visibilitychange', this.#wakeStreams);
     globalThis.navigator?.serviceWorker?.removeEventListener('message', this.#hearWorker);
+  }
+
+  /**
+   * Says who the person in front of the page is, and what is known of them. Traits that no proof covers may be kept as unverified.
+   * A wrong signature is also said in the console.
+   * @param proof the client's own, when left out and not among the traits either (`signature` or `hash`, and `signedAt`)
+   */
+  identify(subscriberId: string, traits: Traits = {}, proof: PersonProof = {}): Promise<ClaimOutcome> {
+    return this.#profiles.identify(subscriberId, traits, proof);
+  }
+
+  /** Says to which company the person belongs, and what is known of it. A wrong signature is also said in the console. */
+  group(companyId: string, traits: Traits = {}, proof: CompanyProof = {}): Promise<GroupOutcome> {
+    return this.#profiles.group(companyId, traits, proof);
   }
 
   /** One page of the inbox, newest first; go on with `cursor: page.next_cursor` while `page.has_more`. */
