@@ -78,6 +78,7 @@ export class Fixtures {
       this.set(kind, await this.makeFresh(kind));
     await this.openSession();
     await waitFor(async () => (await this.countKeyUses()) >= this.sessions, { what: 'the uses of the key to be written' });
+    await waitFor(async () => (await this.countVerdicts()) >= this.sessions, { what: 'the verdicts to be written' });
   }
 
   /** A session lasts for minutes; a long run opens it again. */
@@ -141,6 +142,15 @@ export class Fixtures {
       values: [this.keys.environmentId],
     });
     return row?.uses ?? 0;
+  }
+
+  private async countVerdicts(): Promise<number> {
+    const [row] = await this.target.database.query<{ verdicts: number }>({
+      text: `SELECT coalesce(sum(verdicts), 0)::integer AS verdicts FROM identity.verdict_count
+        WHERE environment_id = $1 AND surface = 'track' AND admitted`,
+      values: [this.keys.environmentId],
+    });
+    return row?.verdicts ?? 0;
   }
 
   /** An environment has few of them at once: where there is no room, it is the youngest of them, which proves nobody. */

@@ -58,3 +58,28 @@ describe('identity diagnose', () => {
     expect((await diagnose('--timestamp', 'soon')).code).toBe(2);
   });
 });
+
+describe('identity coverage', () => {
+  it('says of every surface whether it is ready and what is against it', async () => {
+    const { code, out } = await run('identity', 'coverage', '--environment', 'production');
+    expect(code).toBe(5);
+    for (const surface of ['inbox', 'preferences', 'push', 'identify', 'track']) {
+      expect(out).toMatch(new RegExp(`${surface}: not ready; 0 verdicts, 0 faulty; enforced for 100 %, grade static\\n  too_few_verdicts`));
+    }
+  });
+
+  it('shows as JSON what the route shows, over the hours that are asked for', async () => {
+    const { out } = await run('identity', 'coverage', '--environment', 'production', '--hours', '24', '--json');
+    const { from, to, readiness, surfaces } = JSON.parse(out);
+    expect({ readiness, surfaces: surfaces.length }).toEqual({ readiness: 'not', surfaces: 5 });
+    const hours = (new Date(to).getTime() - new Date(from).getTime()) / 3_600_000;
+    expect(hours).toBeGreaterThanOrEqual(23);
+    expect(hours).toBeLessThanOrEqual(24);
+  });
+
+  it('refuses hours that are none', async () => {
+    for (const hours of ['0', '169', '1.5', 'week', '-1']) {
+      expect((await run('identity', 'coverage', '--environment', 'production', `--hours=${hours}`)).code).toBe(2);
+    }
+  });
+});

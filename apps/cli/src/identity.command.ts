@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import { DiagnoseProof, presentDiagnosis } from '#identity';
+import { COVERAGE_HOURS_MAX, DiagnoseProof, presentCoverage, presentDiagnosis, ReadCoverage } from '#identity';
 import { EnvironmentDirectory } from '#tenancy';
 import type { CliContext } from './cli-context.js';
 import { EXIT_CODES } from './exit-code.js';
@@ -14,14 +14,28 @@ interface DiagnoseOptions {
   readonly companyId?: string;
 }
 
-/** `identity diagnose`: names the mistake in a proof that is refused. Exit code 5 when the proof is not right. */
+interface CoverageOptions {
+  readonly environment: string;
+  readonly hours: number;
+}
+
+const ENVIRONMENT_OPTION = ['--environment <environment>', 'id (env_…), public key (pk_…) or name of the environment'] as const;
+
+/**
+ * `identity diagnose`: names the mistake in a proof that is refused. Exit code 5 when the proof is not right.
+ * `identity coverage`: tells who would be refused if surfaces were enforced. Exit code 5 when one of them is not ready.
+ */
 export function register(program: Command, context: CliContext): void {
-  program
-    .command('identity')
-    .description('proofs of identity')
+  const identity = program.command('identity').description('proofs of identity');
+  registerDiagnose(identity, context);
+  registerCoverage(identity, context);
+}
+
+function registerDiagnose(identity: Command, context: CliContext): void {
+  identity
     .command('diagnose')
     .description('find the mistake in a proof of identity that is refused; shows no secret')
-    .requiredOption('--environment <environment>', 'id (env_…), public key (pk_…) or name of the environment')
+    .requiredOption(...ENVIRONMENT_OPTION)
     .option('--id <id>', 'the subscriber id exactly as the page sends it')
     .option('--hash <hash>', 'the hash exactly as the page sends it')
     .option('--token <token>', 'a JWT in place of the hash')
@@ -39,6 +53,41 @@ export function register(program: Command, context: CliContext): void {
     });
 }
 
+function registerCoverage(identity: Command, context: CliContext): void {
+  identity
+    .command('coverage')
+    .description('what became of proofs lately, and which surfaces are ready to be enforced')
+    .requiredOption(...ENVIRONMENT_OPTION)
+    .option('--hours <hours>', `hours to look at, 1 to ${COVERAGE_HOURS_MAX}`, parseHours, COVERAGE_HOURS_MAX)
+    .action(async ({ environment, hours }: CoverageOptions) => {
+      const coverage = await context.withApplication(async (application) => {
+        const { id } = await application.get(EnvironmentDirectory).resolve(environment);
+        return application.get(ReadCoverage).run(id, hours);
+      });
+      const view = presentCoverage(coverage);
+      if (view.readiness !== 'ready') context.exitCode = EXIT_CODES.partial;
+      context.output.result(view.surfaces.flatMap(describeSurface), view);
+    });
+}
+
+type SurfaceView = ReturnType<typeof presentCoverage>['surfaces'][number];
+
+function describeSurface({ surface, policy, verdicts, faulty, findings, ...parts }: SurfaceView): string[] {
+  const enforced = policy.mode === 'enforced' ? `enforced for ${policy.ramp_percent} %` : policy.mode;
+  const readiness = findings.length === 0 ? 'ready' : 'not ready';
+  const head = `${surface}: ${readiness}; ${verdicts} verdicts, ${faulty} faulty; ${enforced}, grade ${policy.grade_min}`;
+  const against = findings.flatMap((finding) => [
+    `  ${finding.reason}${finding.verdicts === null ? '' : ` (${finding.verdicts})`}`,
+    `    -> ${finding.hint}`,
+  ]);
+  const faults = [
+    ...parts.reasons.map((part) => ({ label: part.reason, ...part })),
+    ...parts.origins.map((part) => ({ label: `origin ${part.origin}`, ...part })),
+    ...parts.sdks.map((part) => ({ label: `sdk ${part.sdk}`, ...part })),
+  ].filter((part) => part.faulty > 0);
+  return [head, ...against, ...faults.map((part) => `  ${part.label}: ${part.faulty} of ${part.verdicts} faulty`)];
+}
+
 function describe({ valid, code, hint, grade, mistakes, key }: ReturnType<typeof presentDiagnosis>): string[] {
   if (valid) return [`The proof is right: grade ${grade}.`];
   const found = mistakes.flatMap(({ mistake, explanation, fix }) => [`${mistake}: ${explanation}`, `  -> ${fix}`]);
@@ -51,4 +100,10 @@ function parseNumber(text: string): number {
   const value = Number(text);
   if (text.trim() !== '' && Number.isFinite(value)) return value;
   throw new InvalidArgumentError('It must be a number.');
+}
+
+function parseHours(text: string): number {
+  const hours = /^\d{1,3}$/.test(text) ? Number(text) : 0;
+  if (hours >= 1 && hours <= COVERAGE_HOURS_MAX) return hours;
+  throw new InvalidArgumentError(`It must be a whole number, 1 to ${COVERAGE_HOURS_MAX}.`);
 }

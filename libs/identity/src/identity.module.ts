@@ -4,6 +4,10 @@ import { Clock } from '#contracts';
 import { DatabaseClock } from '#database';
 import { SubscribersModule } from '#subscribers';
 import { Cors } from './browser-origins/cors.js';
+import { ReadCoverage } from './coverage/read-coverage.js';
+import { ReadCoverageController } from './coverage/read-coverage.controller.js';
+import { VerdictCountStore } from './coverage/verdict-count.store.js';
+import { VerdictCounts } from './coverage/verdict-counts.js';
 import { IdentityStore } from './identity.store.js';
 import { OpenWorkspace } from './open-workspace/open-workspace.js';
 import { DiagnoseProof } from './diagnose/diagnose-proof.js';
@@ -56,6 +60,8 @@ const KEY_PARTS = [
   SurfacePolicies,
   VerifyIdentity,
   DiagnoseProof,
+  VerdictCountStore,
+  ReadCoverage,
 ];
 
 /** Identity secrets and the opening of workspaces, for the gateway and the command line. Needs `TenancyModule`. */
@@ -81,6 +87,7 @@ export class IdentityModule {}
     SessionRateLimit,
     StreamTicketStore,
     StreamTickets,
+    VerdictCounts,
     AdmitClaim,
     BreakGlasses,
     ManagePolicies,
@@ -100,6 +107,7 @@ export class IdentityModule {}
     DiagnoseProofController,
     ManagePoliciesController,
     IdentifyController,
+    ReadCoverageController,
   ],
   exports: [IdentityModule, AdmitClaim, SessionTokens, SessionGuard, StreamTickets],
 })

@@ -1,5 +1,7 @@
 export { BrowserFacing } from './browser-origins/browser-facing.js';
 export { admitOrigin } from './browser-origins/browser-origins.js';
+export { presentCoverage } from './coverage/coverage.resource.js';
+export { COVERAGE_HOURS_MAX, ReadCoverage } from './coverage/read-coverage.js';
 export * from './identity.config.js';
 export * from './identity.errors.js';
 export * from './identity.module.js';

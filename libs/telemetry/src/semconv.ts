@@ -35,6 +35,7 @@ export const ATTRIBUTE = {
   state: 'belfry.state',
   table: 'belfry.table',
   policy: 'belfry.retention.policy',
+  surface: 'belfry.identity.surface',
 } as const;
 
 /** What a metric is: counters only grow, histograms hold durations and sizes, gauges are read at each collection. */
@@ -62,7 +63,8 @@ export type MetricLabel = (typeof ATTRIBUTE)[
   | 'kind'
   | 'state'
   | 'table'
-  | 'policy'];
+  | 'policy'
+  | 'surface'];
 
 /** Bucket bounds in seconds, from a fast statement to a slow batch. */
 const DURATION_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
@@ -247,6 +249,14 @@ export const METRIC = {
     unit: '{engagement}',
     description: 'Engagement that was reported and refused: forged or expired receipts, kinds that do not exist.',
     labels: [ATTRIBUTE.reason],
+  },
+  identityVerdicts: {
+    name: 'belfry.identity.verdicts',
+    kind: 'counter',
+    unit: '{verdict}',
+    description:
+      'What became of proofs: `valid` or why they do not hold, and whether the policy of the surface let them in. A session counts once on each surface.',
+    labels: [ATTRIBUTE.surface, ATTRIBUTE.reason, ATTRIBUTE.outcome],
   },
   eventStreams: {
     name: 'belfry.event_streams',

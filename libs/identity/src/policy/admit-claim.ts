@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { WideLogger } from '#telemetry';
 import type { Environment } from '#tenancy';
+import { VerdictCounts } from '../coverage/verdict-counts.js';
 import { SubscriberRevocations } from '../revoke/subscriber-revocations.js';
 import { SessionRateLimit } from '../session/session-rate-limit.js';
 import { isSubscriberId } from '../verify/claim.js';
@@ -17,7 +18,7 @@ import { refusalError } from '../verify/refusal-error.js';
 import { requireGrade } from '../verify/require-grade.js';
 import { refuser } from '../verify/verify-hash.js';
 import { type IdentityClaim, VerifyIdentity } from '../verify/verify-identity.js';
-import { type AdmittedGrade, admits } from './surface-policy.js';
+import { type AdmittedGrade, admits, type SurfacePolicy } from './surface-policy.js';
 import { SurfacePolicies } from './surface-policies.js';
 
 /** A claim to speak for a subscriber, with where it came from. */
@@ -80,6 +81,7 @@ export class AdmitClaim {
     private readonly policies: SurfacePolicies,
     private readonly revocations: SubscriberRevocations,
     private readonly rateLimit: SessionRateLimit,
+    private readonly counts: VerdictCounts,
     private readonly logger: WideLogger,
   ) {}
 
@@ -89,13 +91,24 @@ export class AdmitClaim {
     await this.rateLimit.refuseSuspects(claim.address);
     await this.rateLimit.countAttempt(claim.address, environment?.id);
     const verdict = await this.verify.run(claim);
-    if (environment === undefined) return this.refuse(claim, refusalOf(verdict) ?? refuser(verdict.kind)('mismatch'));
+    const surfaces = surfacesOf(claim, verdict);
+    if (environment === undefined) return this.turnAway(claim, surfaces, refusalOf(verdict) ?? refuser(verdict.kind)('mismatch'));
     const externalId = personOf(claim.proof, verdict);
-    if (externalId === undefined) return this.refuse(claim, refusalOf(verdict) ?? refuser(verdict.kind)('id_invalid'));
+    if (externalId === undefined) return this.turnAway(claim, surfaces, refusalOf(verdict) ?? refuser(verdict.kind)('id_invalid'));
     const claimant = { environment, externalId, verdict };
-    const isBarred = await this.isBarred(claimant);
-    const judgements = await Promise.all(surfacesOf(claim, verdict).map((surface) => this.judge(surface, claim, claimant, isBarred)));
+    const judgements = await this.bar(claimant, await Promise.all(surfaces.map((surface) => this.judge(surface, claim, claimant))));
+    this.count(claim, judgements, verdict.keyId);
     return this.settle(claim, claimant, judgements);
+  }
+
+  /** Refuses a claim that no policy is asked about: there is nobody whom it could let in. */
+  private turnAway(claim: AdmissionClaim, surfaces: readonly ProofSurface[], refusal: ProofRefused): Promise<never> {
+    this.count(
+      claim,
+      surfaces.map((surface) => ({ surface, refusal, admitted: false })),
+      refusal.keyId,
+    );
+    return this.refuse(claim, refusal);
   }
 
   /** Refuses a claim that names surfaces of which one refuses, and one that nothing is left of. */
@@ -113,26 +126,32 @@ export class AdmitClaim {
     return Promise.resolve({ externalId, environment, verified: verdict.valid, grade, verdict, surfaces });
   }
 
-  /** Is there a refusal that no policy overrules? */
-  private async isBarred({ environment, externalId, verdict }: Claimant): Promise<boolean> {
-    if (verdict.valid) return false;
-    if (ID_FAULTS.has(verdict.reason)) return true;
-    return (await this.revocations.revokedAtOf(environment.id, externalId)) !== undefined;
-  }
-
-  private async judge(surface: ProofSurface, claim: AdmissionClaim, claimant: Claimant, isBarred: boolean): Promise<Judgement> {
-    const { environment, externalId, verdict } = claimant;
+  private async judge(surface: ProofSurface, claim: AdmissionClaim, { environment, externalId, verdict }: Claimant): Promise<Judgement> {
     const policy = await this.policies.read(environment.id, surface);
-    if (!verdict.valid) {
-      const person = { environmentId: environment.id, externalId, grade: 'none' as const };
-      return { surface, refusal: verdict, admitted: !isBarred && admits(policy, person) };
-    }
+    if (!verdict.valid) return { surface, refusal: verdict, admitted: admitsUnproven(policy, environment.id, externalId) };
     const refuse = refuser(verdict.kind);
     if (!verdict.surfaces.includes(surface))
       return { surface, refusal: { ...refuse('scope_missing'), keyId: verdict.keyId }, admitted: false };
     const weighed = refusalOf(requireGrade(verdict, policy));
     const refusal = weighed === undefined || claim.surface !== 'session' ? weighed : { ...weighed, reason: 'grade_too_low' as const };
     return { surface, refusal, admitted: admits(policy, { environmentId: environment.id, externalId, grade: verdict.grade }) };
+  }
+
+  /**
+   * Takes back what policies would let in unproven where a refusal overrules them. Nobody is looked up for a proof that is refused anyway:
+   * the answer to a wrong proof costs the same for everybody, whether revoked or not.
+   */
+  private async bar({ environment, externalId, verdict }: Claimant, judgements: readonly Judgement[]): Promise<readonly Judgement[]> {
+    if (verdict.valid || judgements.every(({ admitted }) => !admitted)) return judgements;
+    const isBarred = ID_FAULTS.has(verdict.reason) || (await this.revocations.revokedAtOf(environment.id, externalId)) !== undefined;
+    return isBarred ? judgements.map((judgement) => ({ ...judgement, admitted: false })) : judgements;
+  }
+
+  private count(claim: AdmissionClaim, judgements: readonly Judgement[], keyId: string | undefined): void {
+    this.counts.count(
+      claim,
+      judgements.map(({ surface, refusal, admitted }) => ({ surface, reason: refusal?.reason ?? 'valid', admitted, keyId })),
+    );
   }
 
   private async refuse(claim: AdmissionClaim, refusal: ProofRefused, surface: VerifiedSurface = claim.surface): Promise<never> {
@@ -145,6 +164,10 @@ export class AdmitClaim {
     });
     throw refusalError(refusal, surface);
   }
+}
+
+function admitsUnproven(policy: SurfacePolicy, environmentId: string, externalId: string): boolean {
+  return admits(policy, { environmentId, externalId, grade: 'none' });
 }
 
 function refusalOf(verdict: Verdict): ProofRefused | undefined {

@@ -6,6 +6,7 @@ const CALL_MS_MAX = 20_000;
 /** What a call adds to its method and path. */
 export interface CallOptions {
   readonly token?: string;
+  readonly headers?: Readonly<Record<string, string>>;
   /** Sent as JSON. */
   readonly body?: unknown;
   readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
@@ -30,6 +31,7 @@ export class Gateway {
   async call<Answer>(method: string, path: string, options: CallOptions = {}): Promise<Answer> {
     const response = await this.#fetch(path, options, {
       method,
+      ...(options.headers !== undefined && { headers: options.headers }),
       signal: AbortSignal.timeout(CALL_MS_MAX),
       ...(options.body !== undefined && { body: JSON.stringify(options.body) }),
       ...(options.keepalive && { keepalive: true }),

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { BelfryClientError } from './client-error.js';
 import { Gateway } from './gateway.js';
@@ -17,6 +18,15 @@ function make(answer: (call: SeenCall, nth: number) => Response, identity: Ident
 const problem = (status: number, code: string) => json(status, { code, title: 'T', hint: 'H', detail: 'D' });
 
 describe('SessionKeeper', () => {
+  it('names the client and its version where it shows a proof, and nowhere else', async () => {
+    const { session, calls, clock } = make((_, nth) => json(201, ticket(String(nth))));
+    await session.token();
+    clock.nowMs = 14 * MINUTE_MS;
+    await session.token();
+    const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
+    expect(calls.map(({ headers }) => headers.get('x-belfry-sdk'))).toEqual([`belfry-web/${version}`, null]);
+  });
+
   it('opens one session for all who ask at once, with the proof in the body alone', async () => {
     const { session, calls } = make(() => json(201, ticket('a')));
     const tokens = await Promise.all([session.token(), session.token(), session.token()]);

@@ -1,4 +1,5 @@
 import { BelfryClientError } from './client-error.js';
+import { SDK } from './sdk.js';
 import type { Gateway } from './gateway.js';
 
 /** What the gateway answers when a session is opened or refreshed. */
@@ -112,7 +113,10 @@ export class SessionKeeper {
     const { identity, publicKey } = this;
     if ('session' in identity) return identity.session();
     const send = (proof: SubscriberProof) =>
-      this.gateway.call<SessionTicket>('POST', '/v1/session', { body: { public_key: publicKey, ...presentProof(proof) } });
+      this.gateway.call<SessionTicket>('POST', '/v1/session', {
+        headers: { 'x-belfry-sdk': SDK },
+        body: { public_key: publicKey, ...presentProof(proof) },
+      });
     if (!('proof' in identity)) return send(identity);
     try {
       return await send(await identity.proof());
