@@ -132,7 +132,7 @@ export class ValidRequests {
     for (const { name, in: place, required = false, schema } of operation.parameters) {
       if (place !== 'query' || name === 'cursor' || name === 'map' || name === 'action') continue;
       if (!required && !this.random.chance(0.4)) continue;
-      if (name === 'public_key') places.push('public_key=<<home.publicKey>>');
+      if (name === 'public_key' || name === 'pixel_key') places.push(`${name}=<<home.publicKey>>`);
       else if (name === 'id_column') query.set(name, 'id');
       else if (name === 'delimiter') query.set(name, ',');
       else query.set(name, String(this.value(schema, [name], 0)));
@@ -218,6 +218,7 @@ export class ValidRequests {
       case 'company_hash':
         return '<<home.companyHash>>';
       case 'public_key':
+      case 'pixel_key':
         return '<<home.publicKey>>';
       case 'secret':
         return this.random.word(48);

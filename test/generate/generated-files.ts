@@ -6,6 +6,7 @@ import * as content from '#content';
 import { BelfryError, TOPICS } from '#contracts';
 import * as deadLetters from '#dead-letters';
 import * as database from '#database';
+import * as dialects from '#dialects';
 import * as engagement from '#engagement';
 import * as eventLog from '#event-log';
 import * as http from '#http';
@@ -37,6 +38,7 @@ const LIBS: readonly Readonly<Record<string, unknown>>[] = [
   inbox,
   push,
   engagement,
+  dialects,
   deadLetters,
   webFiles,
   retention,

@@ -2,6 +2,7 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { CampaignsApiModule, CampaignsSegmenterModule, campaignsConfig } from '#campaigns';
 import { DatabaseModule, databaseConfig } from '#database';
 import { DeadLettersApiModule } from '#dead-letters';
+import { DialectsModule } from '#dialects';
 import { EngagementApiModule, engagementConfig, EngagementTallyModule } from '#engagement';
 import { EventLogModule, eventLogConfig } from '#event-log';
 import { httpConfig } from '#http';
@@ -31,6 +32,7 @@ import { DemoLoginModule, webFilesConfig, WebFilesModule } from '#web-files';
     PushDeliveryModule,
     EngagementApiModule,
     DeadLettersApiModule,
+    DialectsModule,
     EngagementTallyModule,
     WebFilesModule,
     RetentionModule.forRoot({ role: 'all' }),

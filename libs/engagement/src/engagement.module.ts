@@ -22,6 +22,7 @@ const CLOCK = { provide: Clock, useExisting: DatabaseClock };
   imports: [ContentModule, SubscribersModule, ReceiptModule],
   controllers: [RecordEngagementController, FollowLinkController],
   providers: [CLOCK, EngagementAge, EngagementRateLimit, RecordEngagement, FollowLink],
+  exports: [EngagementRateLimit, RecordEngagement],
 })
 export class EngagementApiModule {}
 

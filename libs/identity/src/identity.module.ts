@@ -109,6 +109,6 @@ export class IdentityModule {}
     IdentifyController,
     ReadCoverageController,
   ],
-  exports: [IdentityModule, AdmitClaim, SessionTokens, SessionGuard, StreamTickets],
+  exports: [IdentityModule, AdmitClaim, IdentifyRateLimit, SessionTokens, SessionGuard, StreamTickets],
 })
 export class IdentityApiModule {}

@@ -4,6 +4,13 @@ export * from './push.config.js';
 export * from './push.errors.js';
 export * from './push.module.js';
 export * from './push-retention.store.js';
+export { deviceResourceSchema, presentDevice } from './register/device-resource.js';
+export { ManageDevices } from './register/manage-devices.js';
+export { ProvenDevices } from './register/proven-devices.js';
+export { RenewRateLimit } from './register/renew-rate-limit.js';
+export { pushSubscriptionSchema, type PushSubscriptionInput } from './register/subscription.js';
+export { ReadVapidKey } from './vapid/read-vapid-key.js';
+export type { Device } from './device.store.js';
 export {
   canTransition,
   isTerminal,

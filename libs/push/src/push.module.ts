@@ -17,6 +17,7 @@ import { pushConfig } from './push.config.js';
 import { DeviceSecrets } from './register/device-secrets.js';
 import { ManageDevicesController } from './register/manage-devices.controller.js';
 import { ManageDevices } from './register/manage-devices.js';
+import { ProvenDevices } from './register/proven-devices.js';
 import { RenewRateLimit } from './register/renew-rate-limit.js';
 import { RenewSubscriptionController } from './register/renew-subscription.controller.js';
 import { RenewSubscription } from './register/renew-subscription.js';
@@ -53,7 +54,8 @@ const TRANSPORT: FactoryProvider<PushTransport> = {
 /** The gateway's part: VAPID keys and the subscriber's own devices over HTTP. Needs `TenancyModule` and `IdentityApiModule`. */
 @Module({
   controllers: [ReadVapidKeyController, RenewSubscriptionController, ManageDevicesController],
-  providers: [...KEY_PROVIDERS, DeviceStore, ReadVapidKey, ManageDevices, RenewRateLimit, RenewSubscription],
+  providers: [...KEY_PROVIDERS, DeviceStore, ReadVapidKey, ManageDevices, ProvenDevices, RenewRateLimit, RenewSubscription],
+  exports: [ReadVapidKey, ManageDevices, ProvenDevices, RenewRateLimit],
 })
 export class PushApiModule {}
 

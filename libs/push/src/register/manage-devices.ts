@@ -6,7 +6,7 @@ import { isStorableText } from '#http';
 import { DeviceStore, type Device, type DeviceOwner } from '../device.store.js';
 import { pushConfig } from '../push.config.js';
 import { PushDeviceNotFoundError, PushEndpointNotAllowedError } from '../push.errors.js';
-import { parseEndpoint } from '../push-vendor.js';
+import { parseEndpoint, type PushEndpoint } from '../push-vendor.js';
 import { VapidKeys } from '../vapid/vapid-keys.js';
 import { DeviceSecrets } from './device-secrets.js';
 import type { PushSubscriptionInput } from './subscription.js';
@@ -34,8 +34,7 @@ export class ManageDevices {
    * @throws PushEndpointNotAllowedError
    */
   async register(owner: DeviceOwner, subscription: PushSubscriptionInput, userAgent: string | undefined): Promise<Device> {
-    const endpoint = parseEndpoint(subscription.endpoint, this.config.of(pushConfig).extraOrigins);
-    if (endpoint === undefined) throw new PushEndpointNotAllowedError();
+    const endpoint = this.readEndpoint(subscription);
     const { id: vapidKeyId } = await this.vapidKeys.readLive(owner.environmentId);
     const at = this.clock.now();
     const endpointHash = this.secrets.hashEndpoint(owner.environmentId, endpoint.href);
@@ -56,6 +55,16 @@ export class ManageDevices {
       await this.devices.unsubscribeSurplus(owner, { devicesMax: DEVICES_PER_SUBSCRIBER_MAX, at }, tx);
       return device;
     });
+  }
+
+  /**
+   * The endpoint in its canonical form, for whoever writes something before the device.
+   * @throws PushEndpointNotAllowedError
+   */
+  readEndpoint({ endpoint: text }: Pick<PushSubscriptionInput, 'endpoint'>): PushEndpoint {
+    const endpoint = parseEndpoint(text, this.config.of(pushConfig).extraOrigins);
+    if (endpoint === undefined) throw new PushEndpointNotAllowedError();
+    return endpoint;
   }
 
   /** Devices in the order of their making; one row more than asked for tells that there is another page. */

@@ -1,14 +1,10 @@
-import { timingSafeEqual } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
-import { BelfryConfig } from '#config';
 import { Clock } from '#contracts';
 import { type Environment, EnvironmentDirectory } from '#tenancy';
 import { type Device, DeviceStore } from '../device.store.js';
-import { pushConfig } from '../push.config.js';
 import { PushSubscriptionUnprovenError } from '../push.errors.js';
-import { parseEndpoint } from '../push-vendor.js';
-import { DeviceSecrets } from './device-secrets.js';
 import { ManageDevices } from './manage-devices.js';
+import { ProvenDevices } from './proven-devices.js';
 import type { PushSubscriptionInput } from './subscription.js';
 
 /** "My browser replaced that subscription by this one." */
@@ -31,9 +27,8 @@ export class RenewSubscription {
   constructor(
     private readonly environments: EnvironmentDirectory,
     private readonly devices: DeviceStore,
-    private readonly secrets: DeviceSecrets,
+    private readonly proven: ProvenDevices,
     private readonly manageDevices: ManageDevices,
-    private readonly config: BelfryConfig,
     private readonly clock: Clock,
   ) {}
 
@@ -42,25 +37,11 @@ export class RenewSubscription {
     const environment = await this.environments.findByPublicKey(publicKey);
     if (environment === undefined) throw new PushSubscriptionUnprovenError();
     admitOrigin(environment);
-    const owned = await this.findProven(environment.id, old);
-    if (owned === undefined) throw new PushSubscriptionUnprovenError();
+    const owned = await this.proven.recognise(environment.id, old);
+    if (owned.state !== 'proven') throw new PushSubscriptionUnprovenError();
     const owner = { environmentId: environment.id, subscriberId: owned.subscriberId };
     const device = await this.manageDevices.register(owner, renewed, userAgent);
     if (device.id !== owned.id) await this.devices.unsubscribe(owner, owned.id, this.clock.now());
     return device;
-  }
-
-  private async findProven(
-    environmentId: string,
-    { endpoint, keys }: PushSubscriptionInput,
-  ): Promise<{ id: string; subscriberId: string } | undefined> {
-    const parsed = parseEndpoint(endpoint, this.config.of(pushConfig).extraOrigins);
-    if (parsed === undefined) return undefined;
-    const endpointHash = this.secrets.hashEndpoint(environmentId, parsed.href);
-    const found = await this.devices.findActiveByEndpoint(environmentId, endpointHash);
-    if (found === undefined) return undefined;
-    const { auth } = this.secrets.open({ environmentId, endpointHash }, found.ciphertext);
-    const isProven = timingSafeEqual(auth, keys.auth) && timingSafeEqual(found.p256dh, keys.p256dh);
-    return isProven ? { id: found.id, subscriberId: found.subscriberId } : undefined;
   }
 }
