@@ -73,7 +73,16 @@ describe('SdkPlaces', () => {
   });
 
   it('never has more labels of an environment and hour than places, whatever is sent', () => {
-    const calls = fc.array(fc.tuple(fc.oneof(fc.string(), fc.nat(500).map((patch) => `x/0.0.${patch}`)), fc.boolean()), { maxLength: 300 });
+    const calls = fc.array(
+      fc.tuple(
+        fc.oneof(
+          fc.string(),
+          fc.nat(500).map((patch) => `x/0.0.${patch}`),
+        ),
+        fc.boolean(),
+      ),
+      { maxLength: 300 },
+    );
     fc.assert(
       fc.property(calls, (sent) => {
         const places = new SdkPlaces();

@@ -28,7 +28,9 @@ const surfaceSchema = z
     faulty: count.meta({ description: 'Refused, or let in only because the policy does not enforce.' }),
     faulty_admitted: count.meta({ description: 'Of these those that were let in.' }),
     reasons: z.array(z.object({ reason: z.enum(['valid', ...REFUSAL_REASONS]), ...partFields })),
-    keys: z.array(z.object({ key_id: z.string().nullable().meta({ description: 'Null where no key of ours made the proof.' }), ...partFields })),
+    keys: z.array(
+      z.object({ key_id: z.string().nullable().meta({ description: 'Null where no key of ours made the proof.' }), ...partFields }),
+    ),
     origins: z.array(
       z.object({
         origin: z.string().meta({
@@ -40,7 +42,9 @@ const surfaceSchema = z
     ),
     sdks: z.array(
       z.object({
-        sdk: z.string().meta({ description: 'Client library and version; `none` without the header, `other` for what is not well formed or too many.' }),
+        sdk: z
+          .string()
+          .meta({ description: 'Client library and version; `none` without the header, `other` for what is not well formed or too many.' }),
         ...partFields,
       }),
     ),
@@ -87,7 +91,10 @@ function presentSurface(coverage: SurfaceCoverage): CoverageView['surfaces'][num
     verdicts,
     faulty,
     faulty_admitted: faultyAdmitted,
-    reasons: reasons.map((part) => ({ reason: textOf(part) as CoverageView['surfaces'][number]['reasons'][number]['reason'], ...presentPart(part) })),
+    reasons: reasons.map((part) => ({
+      reason: textOf(part) as CoverageView['surfaces'][number]['reasons'][number]['reason'],
+      ...presentPart(part),
+    })),
     keys: keys.map((part) => ({ key_id: part.value === null ? null : encodeId('identitySecret', part.value), ...presentPart(part) })),
     origins: origins.map((part) => ({ origin: textOf(part), ...presentPart(part) })),
     sdks: sdks.map((part) => ({ sdk: textOf(part), ...presentPart(part) })),

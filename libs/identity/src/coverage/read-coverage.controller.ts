@@ -34,7 +34,8 @@ export class ReadCoverageController {
   @RequireScope('keys:read')
   @ApiOperation({
     summary: 'Read what became of proofs, and which surfaces are ready to be enforced',
-    description: 'Verdicts of the last days by surface, and each by reason, key, origin and client library. They are written every few seconds.',
+    description:
+      'Verdicts of the last days by surface, and each by reason, key, origin and client library. They are written every few seconds.',
   })
   @Returns(200, coverageSchema, 'All five surfaces.')
   async read(

@@ -96,7 +96,10 @@ interface SurfaceFacts {
 function coverageOf(surface: ProofSurface, policy: SurfacePolicy, { sums, retiring, hasLiveKey }: SurfaceFacts): SurfaceCoverage {
   const { verdicts = 0, faulty = 0, faultyAdmitted = 0 } = sums.find(({ dimension }) => dimension === 'all') ?? {};
   const partsOf = (wanted: VerdictDimension) => sums.filter(({ dimension }) => dimension === wanted).map((sum) => toPart(sum, verdicts));
-  const [reasons, keys] = [partsOf('reason'), partsOf('key').map((part) => ({ ...part, value: part.value === NO_KEY ? null : part.value }))];
+  const [reasons, keys] = [
+    partsOf('reason'),
+    partsOf('key').map((part) => ({ ...part, value: part.value === NO_KEY ? null : part.value })),
+  ];
   const byReason = new Map(reasons.map((part) => [part.value ?? '', part.verdicts]));
   const byRetiringKeys = keys.filter(({ value }) => value !== null && retiring.has(value)).reduce((sum, part) => sum + part.verdicts, 0);
   return {
