@@ -135,7 +135,7 @@ describe('GET /v1/identity/coverage', () => {
   });
 
   it('holds its memory however many combinations come', async () => {
-    const add = vi.fn<() => Promise<{ counts: number; error: Error }>>().mockResolvedValue({ counts: 0, error: new Error('down') });
+    const add = vi.fn<VerdictCountStore['add']>().mockResolvedValue({ counts: 0, error: new Error('down') });
     const warn = vi.fn<(...words: readonly unknown[]) => void>();
     const counts = new VerdictCounts({ add } as never, clock, { warn } as never);
     const environment = await gateway.findEnvironment((await gateway.seed()).publicKey);
