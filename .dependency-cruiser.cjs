@@ -80,7 +80,7 @@ module.exports = {
     onlyIn('web-push', '^libs/push/'),
     onlyIn('typeorm', '(^libs/(database|testing)/|\\.(store|entity|int-spec)\\.ts$|migrations/)'),
     onlyIn('pg', '^libs/(database|testing)/'),
-    onlyIn('ws', '^libs/testing/|spec\\.ts$'),
+    onlyIn('ws', '^libs/(http|testing)/|spec\\.ts$'),
     {
       name: 'server-sdk-runs-on-the-servers-of-customers',
       comment: 'A package of its own: it imports nothing but itself and Node, and nobody here imports it but tests.',

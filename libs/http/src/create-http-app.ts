@@ -21,6 +21,7 @@ import { logRequests, RequestsInFlight } from './request-log.js';
 import { errorsOfRoutes } from './routes.js';
 import { ShutdownService } from './shutdown.js';
 import { RequestValidationPipe } from './validation.pipe.js';
+import { closeWebSockets, countWebSockets } from './web-socket.js';
 
 /** How an app is made. */
 export interface HttpAppOptions {
@@ -133,12 +134,14 @@ function registerShutdown(app: NestFastifyApplication, inFlight: RequestsInFligh
   const instance = instanceOf(app);
   // From the start, so that the first one is seen as an increase.
   countMetric('eventStreamsCut', 0);
-  const stopObserving = observeMetric('eventStreams', (result) => result.observe(countEventStreams(instance)));
+  const countStreams = (): number => countEventStreams(instance) + countWebSockets(instance);
+  const stopObserving = observeMetric('eventStreams', (result) => result.observe(countStreams()));
   shutdown.register({ stage: 'readiness', name: 'readiness', run: (signal) => leaveLoadBalancer(app, signal) });
   shutdown.register({ stage: 'stop', name: 'listener', run: () => void instance.server.close() });
-  shutdown.register({ stage: 'drain', name: 'requests', run: (signal) => inFlight.drained(() => countEventStreams(instance), signal) });
+  shutdown.register({ stage: 'drain', name: 'requests', run: (signal) => inFlight.drained(countStreams, signal) });
   shutdown.register({ stage: 'drain', name: 'consumers', run: () => closeConsumers(app) });
   shutdown.register({ stage: 'streams', name: 'event-streams', run: () => closeEventStreams(instance) });
+  shutdown.register({ stage: 'streams', name: 'web-sockets', run: () => closeWebSockets(instance) });
   shutdown.register({ stage: 'telemetry', name: 'telemetry', run: flushTelemetry });
   shutdown.register({
     stage: 'database',

@@ -22,6 +22,8 @@ import { sendProblem } from './problem.filter.js';
 import { type BelfryRouteConfig, JSON_TYPES } from './route-config.js';
 import { trackRoutes } from './route-table.js';
 import { securityHeaders } from './security-headers.js';
+import { routeUpgrades } from './upgrades.js';
+import { closeWebSockets } from './web-socket.js';
 
 /** Bytes of one request's headers, the URL included. */
 const HEADER_BYTES_MAX = 16_384;
@@ -70,7 +72,8 @@ export function createHttpAdapter(config: ConfigOf<typeof httpConfig>): FastifyA
     requestIdHeader: false,
     genReqId: requestIdOf,
     return503OnClosing: false,
-    routerOptions: { maxParamLength: PATH_PARAMETER_CHARACTERS_MAX },
+    // Clients that join paths leave a slash at the end; it means nothing.
+    routerOptions: { maxParamLength: PATH_PARAMETER_CHARACTERS_MAX, ignoreTrailingSlash: true },
     frameworkErrors: (error: Error, request: FastifyRequest, reply: FastifyReply) => {
       void reply.headers({ ...securityHeaders(request), 'x-request-id': request.id });
       sendProblem(reply, classifyError(error), request.id);
@@ -81,6 +84,8 @@ export function createHttpAdapter(config: ConfigOf<typeof httpConfig>): FastifyA
   instance.server.maxConnections = config.connectionsMax;
   instance.server.on('checkExpectation', refuseExpectation);
   trackRoutes(instance);
+  routeUpgrades(instance);
+  instance.addHook('preClose', () => closeWebSockets(instance));
   addBodyParsers(instance);
   instance.addHook('onRoute', (route) => {
     const { bodyBytesMax } = (route.config ?? {}) as BelfryRouteConfig;

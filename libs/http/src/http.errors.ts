@@ -209,6 +209,32 @@ export class RequestTimeoutError extends BelfryError {
   };
 }
 
+/** A route that only speaks WebSocket was asked for something else. */
+export class UpgradeRequiredError extends BelfryError {
+  static override readonly facts: ErrorFacts = {
+    code: 'upgrade_required',
+    httpStatus: 426,
+    disposition: 'dead-letter',
+    title: 'This route takes WebSockets only',
+    hint: 'Open it with a WebSocket client.',
+  };
+
+  constructor() {
+    super('The request asks for no WebSocket.');
+  }
+}
+
+/** A WebSocket handshake that RFC 6455 does not allow. */
+export class WebSocketHandshakeInvalidError extends BelfryError {
+  static override readonly facts: ErrorFacts = {
+    code: 'web_socket_handshake_invalid',
+    httpStatus: 400,
+    disposition: 'dead-letter',
+    title: 'The WebSocket handshake is not valid',
+    hint: 'Open the connection with a WebSocket client of version 13.',
+  };
+}
+
 /** Request headers that are too large. */
 export class HeadersTooLargeError extends BelfryError {
   static override readonly facts: ErrorFacts = {
@@ -294,6 +320,8 @@ export const HTTP_ERRORS = [
   UrlInvalidError,
   RequestRefusedError,
   RequestTimeoutError,
+  UpgradeRequiredError,
+  WebSocketHandshakeInvalidError,
   HeadersTooLargeError,
   MetricsOffError,
   NotReadyError,

@@ -35,6 +35,7 @@
  *   requestHash: hashRequest({ campaignId, body }) }, tx, async () => answer)`. The answer is stored as JSON and given to repeats; no key, no record.
  * - Event streams: `@Res() reply: FastifyReply`, `const stream = openEventStream(reply)`, `stream.send({ id, event, data })`, `stream.onClose(…)`.
  *   Throw before `openEventStream`, never after it.
+ * - WebSockets: `@TakesWebSockets('…')` on a GET route with `@Res() reply: FastifyReply`, `const socket = openWebSocket(reply)`. Throw before it, never after it.
  * - Large uploads: `@StreamedBody(['application/x-ndjson'], bytesMax)` and `@Body() body: Readable`; larger JSON: `@BodyBytesMax(bytes)`;
  *   JSON from `navigator.sendBeacon`: `@JsonBodyAs('text/plain')`.
  * - Readiness: Postgres and the event log count by themselves; for other parts `healthRegistry.register({ name, check })`. Shutdown: `shutdownService.register({ stage, name, run })`.
@@ -43,6 +44,7 @@
  */
 export * from './create-http-app.js';
 export * from './cursor.js';
+export { documentedAs } from './documented-as.js';
 export * from './event-stream.js';
 export * from './health.js';
 export * from './http.config.js';
@@ -64,3 +66,4 @@ export * from './routes.js';
 export * from './shutdown.js';
 export * from './text-schema.js';
 export * from './validation.pipe.js';
+export * from './web-socket.js';

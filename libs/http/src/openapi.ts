@@ -91,7 +91,7 @@ export function findDocumentFaults(document: OpenAPIObject): string[] {
     if (seenIds.has(operationId)) faults.push(`${name} shares the operationId ${operationId} with another route.`);
     seenIds.add(operationId);
     if (summary === '') faults.push(`${name} has no summary: add @ApiOperation({ summary }).`);
-    if (!Object.keys(responses).some((status) => /^[23]/.test(status))) faults.push(`${name} documents no success answer: add @Returns.`);
+    if (!Object.keys(responses).some((status) => /^[123]/.test(status))) faults.push(`${name} documents no success answer: add @Returns.`);
     const isPublic = PUBLIC_EXTENSION in operation;
     if (security.length === 0 && !isPublic) faults.push(`${name} has neither a permission nor @Public.`);
     if (security.length > 0 && isPublic) faults.push(`${name} has a permission and @Public.`);

@@ -1,9 +1,12 @@
+import type { ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { WideLogger } from '#telemetry';
 
 /** Routes that machines ask every few seconds; they are logged at debug level. */
 const QUIET_ROUTES: ReadonlySet<string> = new Set(['/health/live', '/health/ready', '/metrics']);
+
+const SWITCHING_PROTOCOLS = 101;
 
 /** Pause between two looks at the requests in flight. */
 const DRAIN_POLL_MS = 20;
@@ -32,9 +35,14 @@ export function logRequests(instance: FastifyInstance, logger: WideLogger, inFli
     inFlight.started();
     reply.raw.once('close', () => {
       inFlight.finished();
-      logRequest(logger, request, reply.raw.writableEnded ? reply.raw.statusCode : undefined, reply.elapsedTime);
+      logRequest(logger, request, isAnswered(reply.raw) ? reply.raw.statusCode : undefined, reply.elapsedTime);
     });
   });
+}
+
+/** A WebSocket has its answer with its first bytes and is no exchange that could be incomplete. */
+function isAnswered({ writableEnded, statusCode }: ServerResponse): boolean {
+  return writableEnded || statusCode === SWITCHING_PROTOCOLS;
 }
 
 /** @param status `undefined` when the client left before the answer was complete. */

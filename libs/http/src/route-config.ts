@@ -1,6 +1,6 @@
-import { applyDecorators } from '@nestjs/common';
+import { applyDecorators, HttpCode } from '@nestjs/common';
 import { RouteConfig } from '@nestjs/platform-fastify';
-import { ApiConsumes } from '@nestjs/swagger';
+import { ApiConsumes, ApiResponse } from '@nestjs/swagger';
 
 /** What Belfry's decorators leave on a route for the server. */
 export interface BelfryRouteConfig {
@@ -10,6 +10,10 @@ export interface BelfryRouteConfig {
   readonly streamedTypes?: readonly string[];
   /** Content types whose body is read as JSON, besides application/json. */
   readonly jsonTypes?: readonly JsonType[];
+  /** Other methods of its path are answered as an unknown path: they may be meant for another one. */
+  readonly hidesMethods?: boolean;
+  /** The route opens WebSockets. */
+  readonly takesWebSockets?: boolean;
 }
 
 /**
@@ -46,4 +50,17 @@ export function StreamedBody(types: readonly string[], bytesMax: number): Method
 /** Reads the bodies of the given content types as JSON, too. Browsers send them without a preflight: only where the body itself is the proof. */
 export function JsonBodyAs(...types: readonly JsonType[]): MethodDecorator {
   return addRouteConfig({ jsonTypes: types });
+}
+
+/** Lets a GET route open a WebSocket: `@Res() reply: FastifyReply` and `openWebSocket(reply)`. Documents the 101. */
+export function TakesWebSockets(description: string): MethodDecorator {
+  return applyDecorators(HttpCode(101), ApiResponse({ status: 101, description }), addRouteConfig({ takesWebSockets: true }));
+}
+
+/**
+ * Answers other methods on the path of this route with 404 in place of 405. For paths with a parameter that some clients do not escape: what
+ * they ask for is another path, whatever this one takes.
+ */
+export function HidesMethods(): MethodDecorator {
+  return addRouteConfig({ hidesMethods: true });
 }

@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify';
+import type { BelfryRouteConfig } from './route-config.js';
 
 interface KnownRoute {
   readonly methods: readonly string[];
@@ -12,6 +13,7 @@ export function trackRoutes(instance: FastifyInstance): void {
   const routes: KnownRoute[] = [];
   routesByServer.set(instance.server, routes);
   instance.addHook('onRoute', (route) => {
+    if ((route.config as BelfryRouteConfig | undefined)?.hidesMethods === true) return;
     const methods = Array.isArray(route.method) ? route.method : [route.method];
     routes.push({ methods, pattern: patternOf(route.url) });
   });
@@ -24,11 +26,11 @@ export function methodsOfPath(instance: FastifyInstance, url: string): string[] 
   return [...new Set(routes.filter((route) => route.pattern.test(path)).flatMap((route) => route.methods))].sort();
 }
 
-/** `/v1/runs/:id` becomes an expression with one segment per parameter; a wildcard takes the rest. */
+/** `/v1/runs/:id` becomes an expression with one segment per parameter; a wildcard takes the rest, and a slash at the end means nothing. */
 function patternOf(url: string): RegExp {
   const source = url
     .split('/')
     .map((segment) => (segment.startsWith(':') ? '[^/]+' : segment.replaceAll(/[$()+.?[\\\]^{|}]/g, '\\$&').replaceAll('*', '.*')))
     .join('/');
-  return new RegExp(`^${source}$`);
+  return new RegExp(`^${source}${url === '/' ? '' : '/?'}$`);
 }

@@ -6,3 +6,4 @@ export * from './owned-directory.js';
 export * from './test-cluster.js';
 export * from './test-database.js';
 export * from './wait-for.js';
+export * from './web-socket-client.js';

@@ -25,9 +25,9 @@ function pathsOf(target: object): string[] {
   return [Reflect.getMetadata(PATH_METADATA, target) as string | string[]].flat();
 }
 
-/** `/v1/inbox/:id/read` matches one segment for each parameter. */
+/** `/v1/inbox/:id/read` matches one segment for each parameter; a slash at the end means nothing. */
 function patternOf(path: string): RegExp {
   const segments = path.split('/').filter((segment) => segment !== '');
   const source = segments.map((segment) => (segment.startsWith(':') ? '[^/]+' : segment.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')));
-  return new RegExp(`^/${source.join('/')}$`);
+  return new RegExp(`^/${source.join('/')}${source.length === 0 ? '' : '/?'}$`);
 }
