@@ -85,7 +85,9 @@ export class Fixtures {
   async openSession(): Promise<void> {
     const inbox = await this.openInbox();
     this.set('session', inbox.token ?? '');
-    this.set('subscriberHash', await this.target.hash(this.keys.identitySecret, `${this.prefix}-0`));
+    const hash = await this.target.hash(this.keys.identitySecret, `${this.prefix}-0`);
+    this.set('basic', Buffer.from(`${this.keys.publicKey}:${this.prefix}-0:${hash}`).toString('base64'));
+    this.set('subscriberHash', hash);
     this.set('companyHash', await this.target.hash(this.keys.identitySecret, `${this.prefix}-company`));
   }
 

@@ -73,6 +73,7 @@ export class Ledger {
       if (id !== undefined) this.ids.set(request.operation, (this.ids.get(request.operation) ?? new Set()).add(id));
     }
     if (request.operation === 'PUT /v1/subscribers/{external_id}') this.written.add(pathId);
+    if (request.operation === 'POST /{client_id}/users/{user_id}') this.written.add(pathId);
     if (request.operation === 'DELETE /v1/subscribers/{external_id}') this.erased.add(pathId);
     if (request.operation === 'POST /v1/messages') this.messageKeys.add(decodeMessageId(String(document['id']))?.messageKey ?? '');
     if (request.operation === 'POST /v1/session' && asList(document['scopes']).includes('inbox')) this.sessions += 1;

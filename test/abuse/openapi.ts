@@ -48,12 +48,16 @@ export interface Operation {
   /** Media type and schema of the body. */
   readonly body: { readonly mediaType: string; readonly schema: Schema } | undefined;
   readonly security: 'ApiKey' | 'Session' | undefined;
+  /** Members that the schema of its body does not name are passed over, as clients of other systems send them. */
+  readonly passesMembersOver: boolean;
 }
 
 /** Every route of the document, in a fixed order. */
 export function operationsOf(document: OpenApiDocument): Operation[] {
   return Object.entries(document.paths)
-    .flatMap(([path, item]) => Object.entries(item).map(([method, operation]) => toOperation(method.toUpperCase(), path, operation)))
+    .flatMap(([path, item]) =>
+      Object.entries(item).map(([method, operation]) => toOperation(document, `${method.toUpperCase()} ${path}`, operation)),
+    )
     .sort((left, right) => (left.name < right.name ? -1 : 1));
 }
 
@@ -66,15 +70,17 @@ export function resolveSchema(document: OpenApiDocument, schema: Schema): Schema
   return resolved;
 }
 
-function toOperation(method: string, path: string, operation: DocumentedOperation): Operation {
+function toOperation(document: OpenApiDocument, name: string, operation: DocumentedOperation): Operation {
+  const [method = '', path = ''] = name.split(' ');
   const [content] = Object.entries(operation.requestBody?.content ?? {});
   const schemes = (operation.security ?? []).flatMap((scheme) => Object.keys(scheme));
   return {
-    name: `${method} ${path}`,
+    name,
     method,
     path,
     parameters: operation.parameters ?? [],
     body: content === undefined ? undefined : { mediaType: content[0], schema: content[1].schema },
     security: schemes.includes('ApiKey') ? 'ApiKey' : schemes.includes('Session') ? 'Session' : undefined,
+    passesMembersOver: content !== undefined && typeof resolveSchema(document, content[1].schema).additionalProperties === 'object',
   };
 }

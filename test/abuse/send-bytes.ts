@@ -14,6 +14,8 @@ export interface Answer {
 export const ANSWER_MS_MAX = 30_000;
 /** Bytes of an answer that are read; streams never end by themselves. */
 const ANSWER_BYTES_MAX = 1_000_000;
+/** Nothing but a WebSocket comes after it. */
+const SWITCHING_PROTOCOLS = 101;
 /** How long a client that stopped half-way stays connected. */
 const GIVE_UP_MS = 8_000;
 
@@ -70,7 +72,8 @@ async function write(socket: Socket, bytes: Buffer, wire: Wire): Promise<'ended'
 
 function isStreamHead(received: readonly Buffer[]): boolean {
   const first = received[0]?.toString('latin1') ?? '';
-  return /\r\ncontent-type: text\/event-stream/i.test(first) && first.includes('\r\n\r\n');
+  const isStream = first.startsWith(`HTTP/1.1 ${SWITCHING_PROTOCOLS} `) || /\r\ncontent-type: text\/event-stream/i.test(first);
+  return isStream && first.includes('\r\n\r\n');
 }
 
 /** The first answer that is no interim one; `undefined` when there is none. */
@@ -80,7 +83,7 @@ function parseAnswer(bytes: Buffer): Answer | undefined {
   if (Number.isNaN(status)) return undefined;
   const end = text.indexOf('\r\n\r\n');
   const rest = end === -1 ? '' : text.slice(end + 4);
-  if (status < 200) return parseAnswer(Buffer.from(rest));
+  if (status < 200 && status !== SWITCHING_PROTOCOLS) return parseAnswer(Buffer.from(rest));
   const lines = text
     .slice(0, end === -1 ? undefined : end)
     .split('\r\n')

@@ -35,6 +35,18 @@ const RESOURCES_OF_ROUTE: readonly (readonly [prefix: string, resource: string])
   ['/v1/inbox/messages/', 'message'],
   ['/v1/messages/', 'message'],
 ];
+/** Routes below a user of another system's clients: they are called with a proof of that user, and everybody else is refused. */
+const USER_ROUTE = '/{client_id}/users/{user_id}';
+const USER_PLACES: Readonly<Record<string, string>> = { client_id: 'publicKey', user_id: 'subscriber' };
+/** What a query of a WebSocket is made of; its hash is whole in hex as well. */
+const SOCKET_ROUTE = '/';
+const SOCKET_QUERY = 'envId=<<home.publicKey>>&userId=<<home.subscriber>>&userIdHash=<<home.subscriberHash>>';
+const HANDSHAKE: readonly [string, string][] = [
+  ['Connection', 'Upgrade'],
+  ['Upgrade', 'websocket'],
+  ['Sec-WebSocket-Version', '13'],
+  ['Sec-WebSocket-Key', 'AAECAwQFBgcICQoLDA0ODw=='],
+];
 /** Routes that use their resource up: each request gets one of its own. */
 const CONSUMING = /^DELETE |\/(pause|resume|cancel|replay|discard|retire|revoke|end)$/;
 /** Resources whose name another environment may use as well, or that are everybody's, so that there is no foreign one. */
@@ -87,7 +99,7 @@ export class ValidRequests {
   make(operation: Operation, index: number): ValidRequest {
     const resource = resourceOf(operation);
     const path = operation.path.replaceAll(/\{(\w+)\}/g, (_, name: string) =>
-      resource?.parameter === name ? this.resourcePlace(operation, resource.place, index) : name,
+      resource?.parameter === name ? this.resourcePlace(operation, resource.place, index) : userPlace(operation, name),
     );
     const json = this.jsonBody(operation, index);
     const body = json === undefined ? this.textBody(operation, index) : JSON.stringify(json);
@@ -95,6 +107,8 @@ export class ValidRequests {
     const key = OPENING.test(operation.path) ? 'developmentKey' : 'key';
     if (operation.security === 'ApiKey') headers.push(['Authorization', `Bearer <<home.${key}>>`]);
     if (operation.security === 'Session') headers.push(['Authorization', 'Bearer <<home.session>>']);
+    if (operation.path.startsWith(USER_ROUTE)) headers.push(['Authorization', 'Basic <<home.basic>>']);
+    if (operation.path === SOCKET_ROUTE) headers.push(...HANDSHAKE);
     if (operation.body !== undefined) headers.push(['Content-Type', operation.body.mediaType]);
     for (const parameter of operation.parameters)
       if (parameter.in === 'header' && parameter.name === 'Idempotency-Key' && this.random.chance(0.5))
@@ -127,6 +141,7 @@ export class ValidRequests {
   }
 
   private query(operation: Operation): string {
+    if (operation.path === SOCKET_ROUTE) return `?${SOCKET_QUERY}`;
     const query = new URLSearchParams();
     const places: string[] = [];
     for (const { name, in: place, required = false, schema } of operation.parameters) {
@@ -160,6 +175,7 @@ export class ValidRequests {
     if (hinted !== undefined) return hinted;
     const resolved = resolveSchema(this.document, schema);
     if (resolved.enum !== undefined) return this.random.pick(resolved.enum);
+    if (resolved.format === 'date-time') return '2026-11-20T10:00:00.000Z';
     const choice = resolved.anyOf ?? resolved.oneOf;
     if (choice !== undefined) return this.value(this.random.pick(choice), path, index);
     const type = typeof resolved.type === 'string' ? resolved.type : this.random.pick(resolved.type ?? ['string']);
@@ -191,6 +207,10 @@ export class ValidRequests {
   /** What the schema cannot say: formats, references to things that exist, and sizes that keep the work small. */
   private hint(path: readonly string[], index: number): unknown {
     switch (path.at(-1)) {
+      case 'id':
+        return path.length === 1 ? '<<home.subscriber>>' : undefined;
+      case 'trackingIds':
+        return ['<<home.message>>'];
       case 'audience':
         return this.random.chance(0.7) ? { segment_id: '<<home.segment>>' } : { rule: RULES[0] };
       case 'rule':
@@ -260,7 +280,13 @@ export class ValidRequests {
   }
 }
 
+function userPlace({ path }: Operation, name: string): string {
+  const place = USER_PLACES[name];
+  return path.startsWith(USER_ROUTE) && place !== undefined ? `<<home.${place}>>` : name;
+}
+
 function resourceOf({ path, parameters }: Operation): ValidRequest['resource'] {
+  if (path.startsWith(USER_ROUTE)) return undefined;
   const parameter = parameters.find((candidate) => candidate.in === 'path')?.name;
   if (parameter === undefined) return undefined;
   const place = RESOURCES_OF_ROUTE.find(([prefix]) => path.startsWith(prefix))?.[1] ?? RESOURCES[parameter];

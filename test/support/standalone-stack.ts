@@ -34,6 +34,11 @@ export class StandaloneStack {
     return this.parts.app.tail();
   }
 
+  /** All that the process ever logged. */
+  log(): string {
+    return this.parts.app.log();
+  }
+
   /** Ends the process in order; what it lives on goes on. */
   async end(): Promise<void> {
     await this.parts.app.end('SIGTERM');

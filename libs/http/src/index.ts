@@ -44,7 +44,6 @@
  */
 export * from './create-http-app.js';
 export * from './cursor.js';
-export { documentedAs } from './documented-as.js';
 export * from './event-stream.js';
 export * from './health.js';
 export * from './http.config.js';

@@ -13,7 +13,7 @@ export const identityConfig = defineConfig('identity', {
   }),
   unverifiedPerMinute: setting('IDENTITY_UNVERIFIED_PER_MINUTE', integerText({ min: 1, max: 10_000_000 }).default(3_000), {
     describe:
-      'Calls of POST /v1/identify and /v1/group that a policy lets in without a proof, per network address and environment in one minute, per instance; further ones get 429.',
+      "Calls of POST /v1/identify, /v1/group and of the dialects' identify that a policy lets in without a proof, per network address and environment in one minute, per instance; further ones get 429.",
   }),
   diagnosesPerMinute: setting('IDENTITY_DIAGNOSES_PER_MINUTE', integerText({ min: 1, max: 10_000 }).default(30), {
     describe: 'Calls of POST /v1/identity/diagnose per environment in one minute, per instance; further ones get 429.',

@@ -29,6 +29,7 @@ const CLOCK = { provide: Clock, useExisting: DatabaseClock };
   imports: [ContentModule, ReceiptModule],
   controllers: [ListMessagesController, CountUnreadController, ChangeMessageController, StreamMessagesController, AnnounceMessagesConsumer],
   providers: [CLOCK, MessageStore, MessagePresenter, ListMessages, ChangeMessage, TabRegistry, CatchUp, StreamMessages, AnnounceMessages],
+  exports: [ListMessages, ChangeMessage, StreamMessages],
 })
 export class InboxApiModule {}
 

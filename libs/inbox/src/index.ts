@@ -1,6 +1,11 @@
+export { ChangeMessage } from './change-message/change-message.js';
 export * from './inbox.config.js';
 export * from './inbox.errors.js';
 export * from './inbox.module.js';
 export * from './inbox-retention.store.js';
 export { InboxStore, type ChunkKey, type MessageBatch } from './inbox.store.js';
+export { type ListedMessages, ListMessages } from './list-messages/list-messages.js';
 export { inboxMessageSchema, unreadCountSchema, type InboxMessage } from './message.js';
+export type { InboxOwner } from './message.store.js';
+export { type OpenSink, StreamMessages } from './stream/stream-messages.js';
+export type { TabEvent } from './stream/tab-registry.js';

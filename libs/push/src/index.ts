@@ -18,6 +18,7 @@ export {
   PUSH_DELIVERY_TRANSITIONS,
   type PushDeliveryState,
 } from './push-delivery-state.js';
+export { VapidKeys } from './vapid/vapid-keys.js';
 export { PUSH_VENDORS, type PushEndpoint, type PushVendor } from './push-vendor.js';
 export { PushTransportError } from './transport/push-transport.errors.js';
 export { type PushRequest, PushTransport } from './transport/push-transport.js';

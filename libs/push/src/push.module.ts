@@ -55,7 +55,7 @@ const TRANSPORT: FactoryProvider<PushTransport> = {
 @Module({
   controllers: [ReadVapidKeyController, RenewSubscriptionController, ManageDevicesController],
   providers: [...KEY_PROVIDERS, DeviceStore, ReadVapidKey, ManageDevices, ProvenDevices, RenewRateLimit, RenewSubscription],
-  exports: [ReadVapidKey, ManageDevices, ProvenDevices, RenewRateLimit],
+  exports: [VapidKeys, ReadVapidKey, ManageDevices, ProvenDevices, RenewRateLimit],
 })
 export class PushApiModule {}
 

@@ -262,14 +262,21 @@ export const METRIC = {
     name: 'belfry.event_streams',
     kind: 'gauge',
     unit: '{connection}',
-    description: 'Open server-sent event streams.',
+    description: 'Open live connections: server-sent event streams and WebSockets.',
     labels: [],
   },
   eventStreamsCut: {
     name: 'belfry.event_streams.cut',
     kind: 'counter',
     unit: '{connection}',
-    description: 'Streams cut off because their reader was too slow.',
+    description: 'Live connections cut off because their reader was too slow.',
+    labels: [],
+  },
+  proofsRepaired: {
+    name: 'belfry.identity.proofs.repaired',
+    kind: 'counter',
+    unit: '{proof}',
+    description: 'Hashes whose plus signs had become spaces in the query of a WebSocket, because a client did not escape them.',
     labels: [],
   },
   databaseConnections: {

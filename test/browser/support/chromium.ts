@@ -23,8 +23,8 @@ export interface Look {
 }
 
 /** Starts a Chromium with a fresh profile; the caller closes it. */
-export function startChromium(executablePath: string): Promise<Browser> {
-  return chromium.launch({ executablePath, args: SWITCHES, timeout: STEP_MS_MAX });
+export function startChromium(executablePath: string, switches: readonly string[] = []): Promise<Browser> {
+  return chromium.launch({ executablePath, args: [...SWITCHES, ...switches], timeout: STEP_MS_MAX });
 }
 
 /** What went wrong in the pages of a context without anybody having asked: uncaught errors, and what the content policy forbade. */

@@ -7,6 +7,7 @@ import { engagementConfig } from '#engagement';
 import { eventLogConfig, EventLogModule } from '#event-log';
 import { buildDocument, createHttpApp, findDocumentFaults, httpConfig } from '#http';
 import { identityConfig, IdentityApiModule, ReceiptTokens, seedIdentitySecret, signSubscriberId } from '#identity';
+import { inboxConfig } from '#inbox';
 import { pushConfig } from '#push';
 import { telemetryConfig } from '#telemetry';
 import { SecretBox, seedEnvironment, tenancyConfig, TenancyModule } from '#tenancy';
@@ -15,7 +16,17 @@ import { DialectsModule } from '../dialects.module.js';
 import { PixelFixture, type PixelSubscription } from '../testing/pixel-fixture.store.js';
 import { VISITOR_PREFIX } from './subscribe-visitor.js';
 
-const SECTIONS = [httpConfig, telemetryConfig, databaseConfig, eventLogConfig, tenancyConfig, identityConfig, pushConfig, engagementConfig];
+const SECTIONS = [
+  httpConfig,
+  telemetryConfig,
+  databaseConfig,
+  eventLogConfig,
+  tenancyConfig,
+  identityConfig,
+  inboxConfig,
+  pushConfig,
+  engagementConfig,
+];
 const ORIGIN = 'https://shop.example';
 const UNKNOWN_KEY = 'pk_prod_unknown';
 const LATER = new Date('2099-01-01T00:00:00.000Z');

@@ -1,12 +1,15 @@
 import { Injectable } from '@nestjs/common';
 import { Clock } from '#contracts';
-import { type Session, SessionRevocations } from '#identity';
+import { type RevocableSession, type Session, SessionRevocations } from '#identity';
 import { CatchUp } from './catch-up.js';
 import { Tab, TabRegistry, type TabSink } from './tab-registry.js';
 
+/** Whose tab it is, and what ends it when it is revoked. */
+export type TabSession = RevocableSession & Pick<Session, 'subscriberId'>;
+
 /** A tab that wants to be connected. */
 export interface TabRequest {
-  readonly session: Session;
+  readonly session: TabSession;
   /** When its session token expires: the stream ends then. */
   readonly until: Date;
   /** The last event that the tab got before it lost its connection. */

@@ -61,6 +61,11 @@ export class InboxFixture {
     return new InboxFixture(database, environmentId, publicKey);
   }
 
+  /** Of an environment that is there already. */
+  static of(database: Database, { environmentId, publicKey }: { environmentId: string; publicKey: string }): InboxFixture {
+    return new InboxFixture(database, environmentId, publicKey);
+  }
+
   /** Ids of new subscribers, ascending. */
   async addSubscribers(count: number, attributes: Record<string, string> = {}): Promise<string[]> {
     const subscribers = new SubscriberStore(this.database);
