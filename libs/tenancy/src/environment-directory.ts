@@ -34,6 +34,11 @@ export class EnvironmentDirectory {
     return this.byId.getOrLoad(environmentId, () => this.store.findEnvironment(environmentId));
   }
 
+  /** As {@link find}, where the answer is there without waiting; `undefined` says nothing. */
+  peek(environmentId: string): Environment | undefined {
+    return this.byId.peek(environmentId);
+  }
+
   /** The environment of a public key `pk_…`. A text of another shape costs no query. */
   async findByPublicKey(publicKey: string): Promise<Environment | undefined> {
     if (!isKeyText('pk', publicKey)) return undefined;

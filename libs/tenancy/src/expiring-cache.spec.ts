@@ -48,4 +48,18 @@ describe('ExpiringCache', () => {
     time.ms = 1;
     expect(await get('a')).toBe('a@1');
   });
+
+  it('shows at once only what is there, for as long as it is good', async () => {
+    const { cache, time, get } = makeCache();
+    expect(cache.peek('a')).toBeUndefined();
+    const loading = get('a');
+    expect(cache.peek('a')).toBeUndefined();
+    await loading;
+    expect(cache.peek('a')).toBe('a@0');
+    time.ms = 1_000;
+    expect(cache.peek('a')).toBeUndefined();
+    await get('a');
+    cache.forget('a');
+    expect(cache.peek('a')).toBeUndefined();
+  });
 });

@@ -11,6 +11,8 @@ export interface ExpiringCacheOptions {
 interface Entry<Value> {
   readonly value: Promise<Value>;
   readonly loadedAtMs: number;
+  /** The answer once it is there. */
+  settled?: { readonly value: Value };
 }
 
 /**
@@ -33,16 +35,27 @@ export class ExpiringCache<Value> {
   /** The cached answer, or what `load` answers now. */
   getOrLoad(key: string, load: () => Promise<Value>): Promise<Value> {
     const nowMs = this.monotonicMs();
-    const known = this.entries.get(key);
-    if (known !== undefined && nowMs - known.loadedAtMs < this.options.ttlMs) return known.value;
+    const known = this.fresh(key, nowMs);
+    if (known !== undefined) return known.value;
     this.entries.delete(key);
     this.makeRoom();
     const entry: Entry<Value> = { value: load(), loadedAtMs: nowMs };
     this.entries.set(key, entry);
-    entry.value.catch(() => {
-      if (this.entries.get(key) === entry) this.entries.delete(key);
-    });
+    entry.value.then(
+      (value) => void (entry.settled = { value }),
+      () => {
+        if (this.entries.get(key) === entry) this.entries.delete(key);
+      },
+    );
     return entry.value;
+  }
+
+  /**
+   * The cached answer where it is there already, else `undefined`. For what every request asks: waiting for a promise that is settled costs
+   * more than the answer.
+   */
+  peek(key: string): Value | undefined {
+    return this.fresh(key, this.monotonicMs())?.settled?.value;
   }
 
   /** Drops one answer: the next caller loads. */
@@ -53,6 +66,11 @@ export class ExpiringCache<Value> {
   /** Drops everything. */
   clear(): void {
     this.entries.clear();
+  }
+
+  private fresh(key: string, nowMs: number): Entry<Value> | undefined {
+    const known = this.entries.get(key);
+    return known !== undefined && nowMs - known.loadedAtMs < this.options.ttlMs ? known : undefined;
   }
 
   private makeRoom(): void {

@@ -24,11 +24,21 @@ export class SurfacePolicies {
   async read(environmentId: string, surface: ProofSurface): Promise<SurfacePolicy> {
     const now = this.clock.now();
     const states = await this.states.getOrLoad(environmentId, () => this.store.readStates(environmentId, now));
-    return policyAt(states.find((state) => state.surface === surface) ?? {}, now);
+    return policyOf(states, surface, now);
+  }
+
+  /** As {@link read}, where the answer is there without waiting. */
+  peek(environmentId: string, surface: ProofSurface): SurfacePolicy | undefined {
+    const states = this.states.peek(environmentId);
+    return states === undefined ? undefined : policyOf(states, surface, this.clock.now());
   }
 
   /** Forgets one environment; this instance sees its own changes at once. */
   forget(environmentId: string): void {
     this.states.forget(environmentId);
   }
+}
+
+function policyOf(states: readonly SurfaceState[], surface: ProofSurface, now: Date): SurfacePolicy {
+  return policyAt(states.find((state) => state.surface === surface) ?? {}, now);
 }

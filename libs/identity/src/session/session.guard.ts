@@ -1,10 +1,10 @@
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { bearerTokenOf, EnvironmentDirectory, ScopeMissingError } from '#tenancy';
+import { bearerTokenOf, type Environment, EnvironmentDirectory, ScopeMissingError } from '#tenancy';
 import { admitOrigin } from '../browser-origins/browser-origins.js';
 import { SessionInvalidError, SessionMissingError } from '../identity.errors.js';
-import { admits, weaknessError } from '../policy/surface-policy.js';
+import { admits, type SurfacePolicy, weaknessError } from '../policy/surface-policy.js';
 import { SurfacePolicies } from '../policy/surface-policies.js';
 import { SessionRevocations } from '../revoke/session-revocations.js';
 import { IdentityRevokedError } from '../verify/proof.errors.js';
@@ -25,9 +25,26 @@ export interface SessionRequest {
   sessionExpiresAt?: Date;
 }
 
+/** What a route asks for. */
+interface RouteFacts {
+  readonly scope: SessionScope | undefined;
+  readonly takesTicket: boolean;
+}
+
+/** What a request is judged by. */
+interface Known {
+  readonly verified: TokenSession;
+  /** `undefined` where it is not there any more. */
+  readonly environment: Environment | undefined;
+  /** Of the route's scope; absent where it names none. */
+  readonly policy: SurfacePolicy | undefined;
+}
+
 /** Lets requests pass that carry a session token, from pages that may act for its environment. Set by `RequireSession`, never by hand. */
 @Injectable()
 export class SessionGuard implements CanActivate {
+  private readonly routes = new WeakMap<object, Map<object, RouteFacts>>();
+
   constructor(
     private readonly reflector: Reflector,
     private readonly tokens: SessionTokens,
@@ -38,20 +55,65 @@ export class SessionGuard implements CanActivate {
   ) {}
 
   /**
+   * Without waiting where everything that it asks is known, which is so for nearly all requests.
+   *
    * @throws SessionMissingError, SessionInvalidError, SessionExpiredError, IdentityRevokedError, OriginNotAllowedError, ScopeMissingError
    * @throws IdentityMissingError, IdentityGradeTooLowError where the policy of the scope asks for more since the session began
    */
-  async canActivate(execution: ExecutionContext): Promise<boolean> {
+  canActivate(execution: ExecutionContext): boolean | Promise<boolean> {
+    const facts = this.factsOf(execution);
     const http = execution.switchToHttp();
     const request = http.getRequest<FastifyRequest & SessionRequest>();
     const reply = http.getResponse<FastifyReply>();
-    const takesTicket = this.reflector.get<boolean | undefined>(TAKES_STREAM_TICKET, execution.getHandler()) === true;
-    const { session, expiresAt } = await this.readSession(request, takesTicket);
+    const known = this.peek(request, facts);
+    if (known !== undefined) return this.admit(known, facts, request, reply);
+    return this.load(request, facts).then((loaded) => this.admit(loaded, facts, request, reply));
+  }
+
+  /** The route's own, read once from the metadata of its class and method. */
+  private factsOf(execution: ExecutionContext): RouteFacts {
+    const [handler, controller] = [execution.getHandler(), execution.getClass()];
+    const ofController = this.routes.get(controller) ?? new Map<object, RouteFacts>();
+    this.routes.set(controller, ofController);
+    let facts = ofController.get(handler);
+    if (facts === undefined) {
+      const scope = this.reflector.getAllAndOverride<SessionScope | undefined>(REQUIRED_SESSION_SCOPE, [handler, controller]);
+      facts = { scope, takesTicket: this.reflector.get<boolean | undefined>(TAKES_STREAM_TICKET, handler) === true };
+      ofController.set(handler, facts);
+    }
+    return facts;
+  }
+
+  private peek({ headers: { authorization } }: FastifyRequest, { scope }: RouteFacts): Known | undefined {
+    const token = bearerTokenOf(authorization);
+    const verified = token === undefined ? undefined : this.tokens.peekVerified(token);
+    if (verified === undefined) return undefined;
+    const { environmentId } = verified.session;
+    const environment = this.environments.peek(environmentId);
+    const policy = scope === undefined ? undefined : this.policies.peek(environmentId, scope);
+    if (environment === undefined || (scope !== undefined && policy === undefined)) return undefined;
+    return { verified, environment, policy };
+  }
+
+  private async load(request: FastifyRequest, { scope, takesTicket }: RouteFacts): Promise<Known> {
+    const verified = await this.readSession(request, takesTicket);
+    const { environmentId } = verified.session;
+    const environment = await this.environments.find(environmentId);
+    return { verified, environment, policy: scope === undefined ? undefined : await this.policies.read(environmentId, scope) };
+  }
+
+  /** The session was opened for the scope, and its policy lets it in now: policies change while sessions last. */
+  private admit(
+    { verified: { session, expiresAt }, environment, policy }: Known,
+    { scope }: RouteFacts,
+    request: FastifyRequest & SessionRequest,
+    reply: FastifyReply,
+  ): true {
     if (this.revocations.isRevoked(session)) throw new IdentityRevokedError();
-    const environment = await this.environments.find(session.environmentId);
     if (environment === undefined) throw new SessionInvalidError();
     admitOrigin(environment, request, reply);
-    await this.requireScope(session, execution);
+    if (scope !== undefined && !session.scopes.includes(scope)) throw new ScopeMissingError(scope, 'the session');
+    if (policy !== undefined && !admits(policy, session)) throw weaknessError(session);
     request.session = session;
     request.sessionExpiresAt = expiresAt;
     return true;
@@ -68,16 +130,5 @@ export class SessionGuard implements CanActivate {
     const ticket = takesTicket ? (request.query as { ticket?: unknown }).ticket : undefined;
     if (ticket === undefined) throw new SessionMissingError();
     return this.tickets.redeem(ticket);
-  }
-
-  /** The session was opened for the scope, and its policy lets it in now: policies change while sessions last. */
-  private async requireScope(session: Session, execution: ExecutionContext): Promise<void> {
-    const scope = this.reflector.getAllAndOverride<SessionScope | undefined>(REQUIRED_SESSION_SCOPE, [
-      execution.getHandler(),
-      execution.getClass(),
-    ]);
-    if (scope === undefined) return;
-    if (!session.scopes.includes(scope)) throw new ScopeMissingError(scope, 'the session');
-    if (!admits(await this.policies.read(session.environmentId, scope), session)) throw weaknessError(session);
   }
 }
