@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { WideLogger } from '#telemetry';
 import type { Environment } from '#tenancy';
+import { NO_ENVIRONMENT_ID } from '../coverage/verdict-count.store.js';
 import { VerdictCounts } from '../coverage/verdict-counts.js';
 import { SubscriberRevocations } from '../revoke/subscriber-revocations.js';
 import { SessionRateLimit } from '../session/session-rate-limit.js';
@@ -63,6 +64,21 @@ interface Judgement {
   readonly admitted: boolean;
 }
 
+/**
+ * Stands in for an environment that is not there: its policies are asked as those of any other, and what they say is not heard. So the
+ * answer takes as long as for an environment that is there.
+ */
+const NO_ENVIRONMENT: Environment = {
+  id: NO_ENVIRONMENT_ID,
+  workspaceId: NO_ENVIRONMENT_ID,
+  name: '',
+  kind: 'production',
+  publicKey: '',
+  allowedOrigins: [],
+  protectedTraits: [],
+  createdAt: new Date(0),
+};
+
 /** Ids that nobody can have: there is nobody to let in, whatever the policy. */
 const ID_FAULTS: ReadonlySet<RefusalReason> = new Set(['id_not_string', 'id_invalid']);
 
@@ -92,13 +108,14 @@ export class AdmitClaim {
     await this.rateLimit.countAttempt(claim.address, environment?.id);
     const verdict = await this.verify.run(claim);
     const surfaces = surfacesOf(claim, verdict);
-    if (environment === undefined) return this.turnAway(claim, surfaces, refusalOf(verdict) ?? refuser(verdict.kind)('mismatch'));
     const externalId = personOf(claim.proof, verdict);
     if (externalId === undefined) return this.turnAway(claim, surfaces, refusalOf(verdict) ?? refuser(verdict.kind)('id_invalid'));
-    const claimant = { environment, externalId, verdict };
-    const judgements = await this.bar(claimant, await Promise.all(surfaces.map((surface) => this.judge(surface, claim, claimant))));
-    this.count(claim, judgements, verdict.keyId);
-    return this.settle(claim, claimant, judgements);
+    const claimant = { environment: environment ?? NO_ENVIRONMENT, externalId, verdict };
+    const judgements = await Promise.all(surfaces.map((surface) => this.judge(surface, claim, claimant)));
+    if (environment === undefined) return this.turnAway(claim, surfaces, refusalOf(verdict) ?? refuser(verdict.kind)('mismatch'));
+    const settled = await this.bar(claimant, judgements);
+    this.count(claim, settled, verdict.keyId);
+    return this.settle(claim, claimant, settled);
   }
 
   /** Refuses a claim that no policy is asked about: there is nobody whom it could let in. */
