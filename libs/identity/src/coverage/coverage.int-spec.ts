@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { clock, proofOf, SessionApp, type SeededTenant, ALLOWED_ORIGIN } from '../testing/session-app.js';
 import { signSubscriberId } from '../testing/seed-identity.js';
-import { VerdictCountStore } from './verdict-count.store.js';
+import { NO_ENVIRONMENT_ID, VerdictCountStore } from './verdict-count.store.js';
 import { COMBINATIONS_MAX, VerdictCounts } from './verdict-counts.js';
 
 const COVERAGE = '/v1/identity/coverage';
@@ -193,6 +193,11 @@ describe('GET /v1/identity/coverage', () => {
     expect((await readSurface(tenant)).verdicts).toBe(1);
     const { surfaces } = await readCoverage(stranger);
     expect(surfaces.every(({ verdicts }: { verdicts: number }) => verdicts === 0)).toBe(true);
+    const [{ rows } = { rows: -1 }] = await gateway.test.database.query<{ rows: number }>({
+      text: 'SELECT count(*)::integer AS rows FROM identity.verdict_count WHERE environment_id = $1',
+      values: [NO_ENVIRONMENT_ID],
+    });
+    expect(rows).toBe(0);
   });
 
   it('refuses hours that are none, unknown parameters, and keys that may not read keys', async () => {

@@ -5,6 +5,9 @@ import type { ProofSurface, RefusalReason } from '../verify/proof.js';
 /** In place of a key where none of ours made the proof. */
 export const NO_KEY = '00000000-0000-0000-0000-000000000000';
 
+/** In place of an environment that is not there: what is counted for it is never written. */
+export const NO_ENVIRONMENT_ID = NO_KEY;
+
 /** Rows of one statement. */
 const ROWS_MAX = 1_000;
 

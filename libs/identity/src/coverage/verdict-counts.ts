@@ -4,7 +4,7 @@ import { ATTRIBUTE, countMetric, WideLogger } from '#telemetry';
 import type { Environment } from '#tenancy';
 import type { ProofSurface, RefusalReason } from '../verify/proof.js';
 import { OTHER, originLabel, SdkPlaces } from './client-labels.js';
-import { NO_KEY, type VerdictCount, VerdictCountStore } from './verdict-count.store.js';
+import { NO_ENVIRONMENT_ID, NO_KEY, type VerdictCount, VerdictCountStore } from './verdict-count.store.js';
 
 /** How long a count may wait in memory; a crash loses at most this much. */
 const FLUSH_INTERVAL_MS = 3_000;
@@ -13,6 +13,8 @@ const FLUSH_INTERVAL_MS = 3_000;
 export const COMBINATIONS_MAX = 20_000;
 
 const MS_PER_HOUR = 3_600_000;
+
+const NOWHERE = { kind: 'production', allowedOrigins: [] } as const;
 
 /** What the policy of one surface made of a claim. */
 export interface CountedVerdict {
@@ -25,7 +27,7 @@ export interface CountedVerdict {
 
 /** Who showed a proof. Of the client's texts nothing is trusted. */
 export interface CountedClaim {
-  /** `undefined` where the public key names none: there is nobody to count for. */
+  /** `undefined` where the public key names none: it takes the same time as a count, and is not written. */
   readonly environment: Environment | undefined;
   readonly origin?: string | undefined;
   readonly sdk?: string | undefined;
@@ -68,14 +70,14 @@ export class VerdictCounts implements OnApplicationBootstrap, OnApplicationShutd
       const said = environment === undefined ? 'environment_unknown' : reason;
       countMetric('identityVerdicts', 1, { [ATTRIBUTE.surface]: surface, [ATTRIBUTE.reason]: said, [ATTRIBUTE.outcome]: outcome });
     }
-    if (environment === undefined) return;
+    const environmentId = environment?.id ?? NO_ENVIRONMENT_ID;
     const hour = Math.floor(this.clock.now().getTime() / MS_PER_HOUR);
     const isProven = verdicts.some(({ reason }) => reason === 'valid');
     const client = {
-      origin: originLabel(environment, origin),
-      sdk: this.sdks.label(environment.id, sdk, { hour, isProven }),
+      origin: originLabel(environment ?? NOWHERE, origin),
+      sdk: this.sdks.label(environmentId, sdk, { hour, isProven }),
     };
-    const facts = { environmentId: environment.id, hourAt: new Date(hour * MS_PER_HOUR), ...client, verdicts: 1 };
+    const facts = { environmentId, hourAt: new Date(hour * MS_PER_HOUR), ...client, verdicts: 1 };
     for (const { surface, reason, admitted, keyId = NO_KEY } of verdicts) this.add({ ...facts, surface, reason, admitted, keyId });
   }
 
@@ -102,9 +104,10 @@ export class VerdictCounts implements OnApplicationBootstrap, OnApplicationShutd
   private async write(): Promise<void> {
     if (this.lost > 0) this.logger.warn('identity.verdicts.lost', { verdicts: this.lost });
     this.lost = 0;
-    if (this.waiting.size === 0) return;
-    const counts = [...this.waiting.entries()].sort(([left], [right]) => (left < right ? -1 : 1)).map(([, count]) => count);
+    const sorted = [...this.waiting.entries()].sort(([left], [right]) => (left < right ? -1 : 1));
+    const counts = sorted.map(([, count]) => count).filter(({ environmentId }) => environmentId !== NO_ENVIRONMENT_ID);
     this.waiting = new Map();
+    if (counts.length === 0) return;
     const written = await this.store.add(counts);
     if (written.error === undefined) return;
     for (const count of counts.slice(written.counts)) this.add(count);
