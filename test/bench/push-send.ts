@@ -1,7 +1,7 @@
 import { Agent } from 'node:https';
 import webPush from 'web-push';
 import { type FakeDevice, type FakePushServiceProcess, startFakePushServiceProcess } from '#testing';
-import { encryptPayload } from '../../libs/push/src/deliver/encrypt-payload.js';
+import { encryptPayload } from '../../libs/push/src/encrypt/encrypt-payload.js';
 import { type PushEndpoint, parseEndpoint } from '../../libs/push/src/push-vendor.js';
 import { HttpPushTransport } from '../../libs/push/src/transport/http-push-transport.js';
 import { generateVapidKeyPair } from '../../libs/push/src/vapid/vapid-key-pair.js';

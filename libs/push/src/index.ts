@@ -1,5 +1,5 @@
 export { type PushOutcome, type PushResponse } from './deliver/classify-push-response.js';
-export { PAYLOAD_BYTES_MAX } from './deliver/encrypt-payload.js';
+export { PAYLOAD_BYTES_MAX } from './encrypt/encrypt-payload.js';
 export * from './push.config.js';
 export * from './push.errors.js';
 export * from './push.module.js';

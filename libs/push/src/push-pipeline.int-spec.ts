@@ -42,6 +42,8 @@ describe('push from request to device, over the event log and the wire', () => {
       PUSH_EXTRA_CA_FILE: join(caDirectory, 'ca.pem'),
       PUSH_VAPID_SUBJECT: 'mailto:ops@example.com',
       PUSH_RETRY_DELAY_MS: '50',
+      // Encryption threads run compiled code; threaded-encryption.spec.ts and the end-to-end tests have them.
+      PUSH_ENCRYPTION_THREADS: '0',
       BELFRY_SHUTDOWN_DRAIN_MS: '500',
     };
     fixture = await PushFixture.make(test.database);

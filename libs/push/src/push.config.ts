@@ -60,6 +60,12 @@ export const pushConfig = defineConfig('push', {
       'Requests in flight to one push service at once, in one process. The sender stays below while the service is slow or overloaded.',
     example: '256',
   }),
+  encryptionThreads: setting('PUSH_ENCRYPTION_THREADS', integerText({ min: 0, max: 16 }).default(1), {
+    describe:
+      'Threads of the sender that encrypt messages, beside the one that sends them. One keeps up with some 3,000 messages a second; 0 encrypts ' +
+      'on the thread that sends.',
+    example: '2',
+  }),
   attemptsMax: setting('PUSH_ATTEMPTS_MAX', integerText({ min: 1, max: 20 }).default(6), {
     describe: 'How often a message is handed to a push service that fails, before its delivery fails.',
     example: '6',

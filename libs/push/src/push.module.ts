@@ -7,12 +7,15 @@ import { Clock } from '#contracts';
 import { DatabaseClock } from '#database';
 import { ReceiptModule } from '#identity';
 import { SubscribersModule } from '#subscribers';
+import { WideLogger } from '#telemetry';
 import { BatchStore } from './batch.store.js';
 import { AcceptDelivery } from './deliver/accept-delivery.js';
 import { DeliverPushConsumer } from './deliver/deliver-push.consumer.js';
 import { DeliveryStore } from './delivery.store.js';
 import { DeviceStore } from './device.store.js';
 import { LaneBell } from './lane-bell.js';
+import { InlineEncryption, PayloadEncryption } from './encrypt/payload-encryption.js';
+import { ThreadedEncryption } from './encrypt/threaded-encryption.js';
 import { pushConfig } from './push.config.js';
 import { DeviceSecrets } from './register/device-secrets.js';
 import { ManageDevicesController } from './register/manage-devices.controller.js';
@@ -51,6 +54,15 @@ const TRANSPORT: FactoryProvider<PushTransport> = {
   },
 };
 
+const ENCRYPTION: FactoryProvider<PayloadEncryption> = {
+  provide: PayloadEncryption,
+  inject: [BelfryConfig, WideLogger],
+  useFactory: (config: BelfryConfig, log: WideLogger) => {
+    const count = config.of(pushConfig).encryptionThreads;
+    return count === 0 ? new InlineEncryption() : new ThreadedEncryption({ count }, log);
+  },
+};
+
 /** The gateway's part: VAPID keys and the subscriber's own devices over HTTP. Needs `TenancyModule` and `IdentityApiModule`. */
 @Module({
   controllers: [ReadVapidKeyController, RenewSubscriptionController, ManageDevicesController],
@@ -74,6 +86,7 @@ export class PushApiModule {}
     SettleBatches,
     Settler,
     TRANSPORT,
+    ENCRYPTION,
     PrepareMessages,
     SendPush,
     ParkBatch,

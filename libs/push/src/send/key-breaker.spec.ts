@@ -27,6 +27,16 @@ describe('KeyBreaker', () => {
     expect(breaker.onRefusal('a', probeMs, probeMs + 5)).toEqual({ untilMs: probeMs + 5 + 2 * KEY_PAUSE_MS_MIN, isNews: true });
   });
 
+  it('says of a message that was admitted before the refusal that it has to wait after all', () => {
+    const breaker = new KeyBreaker();
+    expect(breaker.refusedSince('a', SENT_MS)).toBeUndefined();
+    breaker.onRefusal('a', SENT_MS, NOW_MS);
+    expect(breaker.refusedSince('a', SENT_MS)).toBe(NOW_MS + KEY_PAUSE_MS_MIN);
+    const probeMs = NOW_MS + KEY_PAUSE_MS_MIN;
+    expect(breaker.admit('a', probeMs)).toBeUndefined();
+    expect(breaker.refusedSince('a', probeMs)).toBeUndefined();
+  });
+
   it('works again after a message went through', () => {
     const breaker = new KeyBreaker();
     breaker.onRefusal('a', SENT_MS, NOW_MS);

@@ -30,6 +30,12 @@ export class KeyBreaker {
     return undefined;
   }
 
+  /** Until when the key rests, if it was refused after that instant: what was admitted before may have to wait after all. */
+  refusedSince(vapidKeyId: string, sinceMs: number): number | undefined {
+    const refusals = this.refused.get(vapidKeyId);
+    return refusals !== undefined && refusals.lastAtMs >= sinceMs ? refusals.untilMs : undefined;
+  }
+
   /**
    * The push service refused the key.
    * @param sentAtMs when the message left: those that left before the last refusal say nothing new
@@ -51,6 +57,7 @@ export class KeyBreaker {
   onAccepted(vapidKeyId: string): void {
     if (this.refused.size > 0) this.refused.delete(vapidKeyId);
   }
+
   /** How many keys rest now, or wait for the answer to a probe. */
   countResting(nowMs: number): number {
     let resting = 0;

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { ContentRenderError, ContentStore, renderContent, type Content } from '#content';
 import { ReceiptTokens } from '#identity';
 import { SubscriberStore, type SubscriberProfile } from '#subscribers';
-import { PAYLOAD_BYTES_MAX } from '../deliver/encrypt-payload.js';
+import { PAYLOAD_BYTES_MAX } from '../encrypt/encrypt-payload.js';
 import type { ClaimedDelivery } from '../delivery.store.js';
 import { buildPayload } from './build-payload.js';
 

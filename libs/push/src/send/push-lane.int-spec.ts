@@ -1,5 +1,5 @@
 import { createTestDatabase, FixedClock, type TestDatabase, waitFor } from '#testing';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { PushTransportError } from '../transport/push-transport.errors.js';
 import { ATTEMPTS_KEPT_MAX } from '../delivery.store.js';
 import { PushFixture } from '../testing/push-fixture.store.js';
@@ -197,6 +197,26 @@ describe('push lanes', () => {
     await fixture.sendDue();
     expect(await states(batch)).toEqual(['accepted']);
     expect(await states(other.batch)).toEqual(['accepted']);
+  });
+
+  it('holds what is still being encrypted when a push service asks for a rest', async () => {
+    const { batch } = await request([1, 1, 1]);
+    fixture.transport.answerAll(answer(429, { retryAfter: '60' }));
+    const { encryption } = fixture;
+    const encrypt = encryption.encrypt.bind(encryption);
+    let begun = 0;
+    vi.spyOn(encryption, 'encrypt').mockImplementation(async (device, plaintext) => {
+      begun += 1;
+      if (begun > 1) await waitFor(() => fixture.logged.some(({ event }) => event === 'push.vendor.throttled'));
+      return encrypt(device, plaintext);
+    });
+    await fixture.sendDue();
+    expect(begun).toBe(3);
+    expect(fixture.transport.requests).toHaveLength(1);
+    fixture.transport.answerAll(answer(201));
+    fixture.clock.advance(120_000);
+    await fixture.sendDue();
+    expect(new Set(await states(batch))).toEqual(new Set(['accepted']));
   });
 
   it('leaves the lanes of other push services alone while one hangs, and finishes when it answers', async () => {

@@ -35,8 +35,8 @@ export const CLAIM_ROWS_MAX = 500;
 const REFILL_SHARE = 0.25;
 /** Results that wait to be written: beyond it nothing is claimed, because Postgres does not keep up or is down. */
 const UNWRITTEN_MAX = 2 * RESULTS_BATCH_MAX;
-/** Encryptions between two turns of the event loop: some 3 ms. */
-const ENCRYPTIONS_PER_TURN = 16;
+/** Messages that are begun between two turns of the event loop: their devices' secrets are opened in it. */
+const BEGUN_PER_TURN = 64;
 /** Longest rest of the loop; the poll of the sender wakes it sooner when something is due. */
 const REST_MS_MAX = 30_000;
 const FAILURE_REST_MS = 1_000;
@@ -207,7 +207,7 @@ export class PushLane {
     const messages = await this.parts.steps.prepareMessages.prepare(sendable);
     const sending: Promise<void>[] = [];
     for (const [index, delivery] of sendable.entries()) {
-      if (index > 0 && index % ENCRYPTIONS_PER_TURN === 0) await nextTurn();
+      if (index > 0 && index % BEGUN_PER_TURN === 0) await nextTurn();
       const message = messages[index];
       if (!Buffer.isBuffer(message)) settle(end(delivery, 'failed', message ?? null));
       else sending.push(this.sendOne(delivery, message, hopOf).then(settle));
@@ -237,11 +237,14 @@ export class PushLane {
 
   private async sendOne(delivery: ClaimedDelivery, plaintext: Buffer, hopOf: HopOf): Promise<DeliveryResult> {
     const device = delivery.device as ClaimedDevice;
-    const sentAtMs = this.parts.now().getTime();
-    const waitUntilMs = this.mustWaitUntil(device, sentAtMs);
+    const begunAtMs = this.parts.now().getTime();
+    const waitUntilMs = this.mustWaitUntil(device, begunAtMs);
     if (waitUntilMs !== undefined) return postpone(delivery, waitUntilMs);
-    const dispatch = { delivery, device, plaintext, lane: this.key.lane, signal: this.giveUp.signal };
-    const outcome = await this.parts.steps.sendPush.send(dispatch);
+    const sealed = await this.parts.steps.sendPush.seal({ delivery, device, plaintext, lane: this.key.lane, signal: this.giveUp.signal });
+    const sentAtMs = this.parts.now().getTime();
+    const heldUntilMs = this.heldUntil(device, begunAtMs, sentAtMs);
+    if (heldUntilMs !== undefined) return postpone(delivery, heldUntilMs);
+    const outcome = sealed.kind === 'sealed' ? await this.parts.steps.sendPush.send(sealed) : sealed;
     const nowMs = this.parts.now().getTime();
     const hop = hopOf(delivery.traceparent ?? undefined);
     this.record.ended({ delivery, outcome, startedAtMs: sentAtMs, endedAtMs: nowMs, hop });
@@ -255,6 +258,13 @@ export class PushLane {
     if (this.isStopping) return nowMs;
     if (this.parts.gate.isPaused(nowMs)) return this.parts.gate.pausedUntilMs;
     return this.parts.keyBreaker.admit(device.vapidKeyId, nowMs);
+  }
+
+  /** Until when a message waits because of what happened while it was encrypted. */
+  private heldUntil(device: ClaimedDevice, begunAtMs: number, nowMs: number): number | undefined {
+    if (this.isStopping) return nowMs;
+    if (this.parts.gate.isPaused(nowMs)) return this.parts.gate.pausedUntilMs;
+    return this.parts.keyBreaker.refusedSince(device.vapidKeyId, begunAtMs);
   }
 
   /** Draws the conclusions of one answer for all that come after it. @returns until when the device's VAPID key rests, if it does */

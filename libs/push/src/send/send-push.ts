@@ -3,7 +3,8 @@ import { BelfryConfig } from '#config';
 import { Clock } from '#contracts';
 import { SecretUnreadableError } from '#tenancy';
 import { classifyPushResponse, type PushOutcome, type PushResponse } from '../deliver/classify-push-response.js';
-import { encryptPayload } from '../deliver/encrypt-payload.js';
+import { DeviceKeysInvalidError } from '../encrypt/encrypt-payload.js';
+import { PayloadEncryption } from '../encrypt/payload-encryption.js';
 import type { ClaimedDelivery, ClaimedDevice } from '../delivery.store.js';
 import { pushConfig } from '../push.config.js';
 import type { PushLaneName } from '../push-delivery-state.js';
@@ -30,6 +31,15 @@ export interface PushDispatch {
   readonly signal: AbortSignal;
 }
 
+/** A message that is ready to leave. */
+export interface SealedPush {
+  readonly kind: 'sealed';
+  readonly dispatch: PushDispatch;
+  readonly endpoint: PushEndpoint;
+  readonly pair: VapidKeyPair;
+  readonly body: Buffer;
+}
+
 /** Encrypts a message for a device, sends it and says what the push service's answer means. */
 @Injectable()
 export class SendPush {
@@ -38,6 +48,7 @@ export class SendPush {
   constructor(
     private readonly vapidKeys: VapidKeys,
     private readonly secrets: DeviceSecrets,
+    private readonly encryption: PayloadEncryption,
     private readonly transport: PushTransport,
     private readonly config: BelfryConfig,
     private readonly clock: Clock,
@@ -45,19 +56,28 @@ export class SendPush {
     this.signer = new VapidSigner(config.of(pushConfig).vapidSubject);
   }
 
-  /** Sends once; a refused VAPID token that is not fresh is signed anew and tried again at once. */
-  async send(dispatch: PushDispatch): Promise<PushOutcome> {
+  /** Opens the device's secret and encrypts. @returns the outcome at once where the message can never leave */
+  async seal(dispatch: PushDispatch): Promise<SealedPush | PushOutcome> {
     try {
-      return await this.sendOpened(dispatch);
+      return await this.sealOpened(dispatch);
     } catch (error) {
-      if (error instanceof PushTransportError) return { kind: 'transient', reason: error.reason };
       if (error instanceof SecretUnreadableError) return { kind: 'misconfigured', reason: 'secret_unreadable' };
-      if (isInvalidPublicKey(error)) return { kind: 'gone', reason: 'keys_invalid' };
+      if (error instanceof DeviceKeysInvalidError) return { kind: 'gone', reason: 'keys_invalid' };
       throw error;
     }
   }
 
-  private async sendOpened(dispatch: PushDispatch): Promise<PushOutcome> {
+  /** Sends once; a refused VAPID token that is not fresh is signed anew and tried again at once. */
+  async send(sealed: SealedPush): Promise<PushOutcome> {
+    try {
+      return await this.exchange(sealed);
+    } catch (error) {
+      if (error instanceof PushTransportError) return { kind: 'transient', reason: error.reason };
+      throw error;
+    }
+  }
+
+  private async sealOpened(dispatch: PushDispatch): Promise<SealedPush | PushOutcome> {
     const { delivery, device, plaintext } = dispatch;
     const { href, auth } = this.secrets.open(
       { environmentId: delivery.environmentId, endpointHash: device.endpointHash },
@@ -67,27 +87,21 @@ export class SendPush {
     if (endpoint === undefined) return { kind: 'refused', reason: 'endpoint_not_allowed' };
     const pair = await this.vapidKeys.readPair(delivery.environmentId, device.vapidKeyId);
     if (pair === undefined) return { kind: 'misconfigured', reason: 'vapid_key_missing' };
-    const body = encryptPayload({ p256dh: device.p256dh, auth }, plaintext);
-    return this.exchange(dispatch, { endpoint, pair, body });
+    const body = await this.encryption.encrypt({ p256dh: device.p256dh, auth }, plaintext);
+    return { kind: 'sealed', dispatch, endpoint, pair, body };
   }
 
-  private async exchange(
-    dispatch: PushDispatch,
-    request: { endpoint: PushEndpoint; pair: VapidKeyPair; body: Buffer },
-  ): Promise<PushOutcome> {
-    const { endpoint, pair } = request;
+  private async exchange(sealed: SealedPush): Promise<PushOutcome> {
+    const { endpoint, pair } = sealed;
     const authorization = this.signer.authorizationFor(pair, endpoint.origin, this.nowMs());
-    const outcome = this.classify(endpoint, await this.post(dispatch, request, authorization));
+    const outcome = this.classify(endpoint, await this.post(sealed, authorization));
     if (outcome.kind !== 'misconfigured') return outcome;
     const renewed = this.signer.renew(pair, { origin: endpoint.origin, authorization }, this.nowMs());
-    return renewed === undefined ? outcome : this.classify(endpoint, await this.post(dispatch, request, renewed));
+    return renewed === undefined ? outcome : this.classify(endpoint, await this.post(sealed, renewed));
   }
 
-  private post(
-    { delivery, lane, signal }: PushDispatch,
-    { endpoint, body }: { endpoint: PushEndpoint; body: Buffer },
-    authorization: string,
-  ): Promise<PushResponse> {
+  private post({ dispatch, endpoint, body }: SealedPush, authorization: string): Promise<PushResponse> {
+    const { delivery, lane, signal } = dispatch;
     const remainingSeconds = Math.floor((delivery.expiresAt.getTime() - this.nowMs()) / 1_000);
     return this.transport.send({
       endpoint,
@@ -107,8 +121,4 @@ export class SendPush {
   private nowMs(): number {
     return this.clock.now().getTime();
   }
-}
-
-function isInvalidPublicKey(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ERR_CRYPTO_ECDH_INVALID_PUBLIC_KEY';
 }

@@ -30,6 +30,7 @@ import { SettleBatches } from '../settle/settle-batches.js';
 import { Settler } from '../settle/settler.js';
 import { VapidKeyStore } from '../vapid/vapid-key.store.js';
 import { VapidKeys } from '../vapid/vapid-keys.js';
+import { InlineEncryption } from '../encrypt/payload-encryption.js';
 import { ScriptedTransport } from './scripted-transport.js';
 
 /** Where the browsers of each vendor get their endpoints. */
@@ -91,6 +92,7 @@ export interface TestSender {
 export class PushFixture {
   readonly clock = new FixedClock();
   readonly transport = new ScriptedTransport();
+  readonly encryption = new InlineEncryption();
   readonly logged: { event: string; level: string }[] = [];
   readonly deliveries: DeliveryStore;
   readonly devices: ManageDevices;
@@ -137,7 +139,7 @@ export class PushFixture {
     const settler = new Settler(settleBatches, batches, log);
     const receipts = new ReceiptTokens(new SecretBox(Buffer.alloc(32, 7)), clock);
     const prepareMessages = new PrepareMessages(new ContentStore(database), new SubscriberStore(database), receipts);
-    const sendPush = new SendPush(this.makeVapidKeys(), this.secrets, transport, config, clock);
+    const sendPush = new SendPush(this.makeVapidKeys(), this.secrets, this.encryption, transport, config, clock);
     const parkBatch = new ParkBatch(database, batches, this.deliveries);
     const steps = new LaneSteps(
       prepareMessages,

@@ -1,5 +1,5 @@
 import type { FakeDevice } from '#testing';
-import { encryptPayload } from '../../deliver/encrypt-payload.js';
+import { encryptPayload } from '../../encrypt/encrypt-payload.js';
 import { type PushEndpoint, parseEndpoint } from '../../push-vendor.js';
 import { generateVapidKeyPair } from '../../vapid/vapid-key-pair.js';
 import { VapidSigner } from '../../vapid/vapid-signer.js';

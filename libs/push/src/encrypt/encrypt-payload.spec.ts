@@ -1,6 +1,6 @@
 import { createECDH } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { encryptPayload, encryptWith, PAYLOAD_BYTES_MAX } from './encrypt-payload.js';
+import { DeviceKeysInvalidError, encryptPayload, encryptWith, PAYLOAD_BYTES_MAX } from './encrypt-payload.js';
 
 const bytes = (text: string): Buffer => Buffer.from(text, 'base64url');
 
@@ -38,8 +38,6 @@ describe('encrypt-payload', () => {
   it('refuses a device key that is no point of the curve', () => {
     const p256dh = Buffer.alloc(65, 7);
     p256dh[0] = 4;
-    expect(() => encryptPayload({ ...VECTOR.device, p256dh }, Buffer.from('x'))).toThrow(
-      expect.objectContaining({ code: 'ERR_CRYPTO_ECDH_INVALID_PUBLIC_KEY' }),
-    );
+    expect(() => encryptPayload({ ...VECTOR.device, p256dh }, Buffer.from('x'))).toThrow(DeviceKeysInvalidError);
   });
 });

@@ -8,6 +8,15 @@ export interface DeviceKeys {
   readonly auth: Buffer;
 }
 
+/** The device's public key is no point of the curve: nothing can ever be encrypted for it. */
+export class DeviceKeysInvalidError extends Error {
+  override readonly name = 'DeviceKeysInvalidError';
+
+  constructor() {
+    super('The public key of the device is not a point on P-256.');
+  }
+}
+
 /** Largest plaintext in bytes: 4,096 (RFC 8030 section 7.2) less header 86, delimiter 1 and tag 16. */
 export const PAYLOAD_BYTES_MAX = 3_993;
 
@@ -35,7 +44,7 @@ const senderKeys = createECDH(CURVE);
  * The answer is the whole request body, 103 bytes longer than the plaintext.
  *
  * @throws RangeError when the plaintext is longer than `PAYLOAD_BYTES_MAX`
- * @throws Error `ERR_CRYPTO_ECDH_INVALID_PUBLIC_KEY` when the device's key is not a point of the curve
+ * @throws DeviceKeysInvalidError when the device's key is not a point of the curve
  * @see https://www.rfc-editor.org/rfc/rfc8291#section-3
  */
 export function encryptPayload(device: DeviceKeys, plaintext: Buffer): Buffer {
@@ -58,7 +67,7 @@ export function encryptWith(sender: ECDH, salt: Buffer, device: DeviceKeys, plai
     throw new RangeError(`The payload has ${plaintext.length} bytes; a push message carries at most ${PAYLOAD_BYTES_MAX}.`);
   }
   const senderPublicKey = sender.getPublicKey();
-  const sharedSecret = sender.computeSecret(device.p256dh);
+  const sharedSecret = agree(sender, device.p256dh);
   const keyMaterial = hmac(hmac(device.auth, sharedSecret), KEY_INFO, device.p256dh, senderPublicKey, HKDF_FIRST_BLOCK);
   const pseudoRandomKey = hmac(salt, keyMaterial);
   const contentKey = hmac(pseudoRandomKey, CONTENT_KEY_INFO).subarray(0, 16);
@@ -76,6 +85,15 @@ export function encryptWith(sender: ECDH, salt: Buffer, device: DeviceKeys, plai
   cipher.final();
   cipher.getAuthTag().copy(body, body.length - TAG_BYTES);
   return body;
+}
+
+function agree(sender: ECDH, p256dh: Buffer): Buffer {
+  try {
+    return sender.computeSecret(p256dh);
+  } catch (error) {
+    const isInvalid = error instanceof Error && 'code' in error && error.code === 'ERR_CRYPTO_ECDH_INVALID_PUBLIC_KEY';
+    throw isInvalid ? new DeviceKeysInvalidError() : error;
+  }
 }
 
 function hmac(key: Buffer, ...parts: readonly Buffer[]): Buffer {
