@@ -54,6 +54,11 @@ describe('tidy', () => {
     expect([...contracts.keys()].sort(), 'contracts that TOPICS does not list').toEqual(TOPICS.map(({ topic }) => topic).sort());
   });
 
+  it('lets the browser client name the version of the package', () => {
+    const { version } = JSON.parse(read('package.json')) as { version: string };
+    expect(read('libs/web-sdk/src/client/sdk.ts')).toContain(`'belfry-web/${version}'`);
+  });
+
   it('keeps SQL in stores', () => {
     const offenders = sources.filter(
       (file) =>

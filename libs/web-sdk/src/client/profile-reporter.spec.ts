@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, type MockInstance, vi } from 'vitest';
 import { Gateway } from './gateway.js';
 import { ProfileReporter } from './profile-reporter.js';
+import { SDK } from './sdk.js';
 import type { Identity } from './session-keeper.js';
 import { json, ScriptedGateway, type SeenCall } from './testing.js';
 
@@ -32,6 +33,7 @@ describe('identify', () => {
     expect(await client.identify('user-1', { name: 'Anna', plan: 'pro' }, proof)).toMatchObject({ verified: true });
     expect(calls).toMatchObject([{ method: 'POST', url: 'https://gateway.example/v1/identify', authorization: null }]);
     expect(calls[0]?.body).toEqual({ public_key: 'pk_1', subscriber_id: 'user-1', ...proof, traits: { name: 'Anna', plan: 'pro' } });
+    expect(calls[0]?.headers.get('x-belfry-sdk')).toBe(SDK);
     expect(said()).toEqual([]);
   });
 

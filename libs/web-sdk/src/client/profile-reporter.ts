@@ -1,5 +1,6 @@
 import { BelfryClientError } from './client-error.js';
 import type { Gateway } from './gateway.js';
+import { SDK } from './sdk.js';
 import type { Identity } from './session-keeper.js';
 
 /** Attributes of a person or a company by name: texts, numbers, booleans, lists of texts, or `null` to take one away. */
@@ -92,7 +93,10 @@ export class ProfileReporter {
   async #report<Outcome extends ClaimOutcome>(path: string, claim: object): Promise<Outcome> {
     const { gateway, publicKey } = this.parts;
     try {
-      const outcome = await gateway.call<Outcome>('POST', path, { body: { public_key: publicKey, ...claim } });
+      const outcome = await gateway.call<Outcome>('POST', path, {
+        headers: { 'x-belfry-sdk': SDK },
+        body: { public_key: publicKey, ...claim },
+      });
       this.#warn(outcome.verification);
       return outcome;
     } catch (error) {

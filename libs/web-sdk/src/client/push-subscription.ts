@@ -1,4 +1,5 @@
 import type { LocalStore } from '../shared/local-store.js';
+import { FLUSH_RECEIPTS } from '../shared/worker-messages.js';
 import { BelfryClientError } from './client-error.js';
 import type { Gateway } from './gateway.js';
 import type { SessionKeeper } from './session-keeper.js';
@@ -88,9 +89,13 @@ export class PushSubscriber {
     return this.#subscribe(registration);
   }
 
-  /** Registers a subscription that is there once more, and mends it where needed; asks nobody anything. Call it at each visit. */
+  /**
+   * Registers a subscription that is there once more, and mends it where needed; asks nobody anything. Call it at each visit: it also has
+   * the worker hand over the receipts that wait since the gateway was away, for not every browser wakes a worker for that.
+   */
   async sync(): Promise<PushStatus> {
     const state = await this.#state();
+    if (supportOf() === undefined) (await this.#registration())?.active?.postMessage({ type: FLUSH_RECEIPTS });
     if (state === 'subscribed' || (state === 'allowed' && (await this.#wasSubscribed()))) {
       await this.#subscribe(await this.#register());
     }

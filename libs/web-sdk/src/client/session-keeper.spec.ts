@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { BelfryClientError } from './client-error.js';
 import { Gateway } from './gateway.js';
+import { SDK } from './sdk.js';
 import { type Identity, SessionKeeper } from './session-keeper.js';
 import { json, ScriptedGateway, type SeenCall, ticket } from './testing.js';
 
@@ -23,8 +23,7 @@ describe('SessionKeeper', () => {
     await session.token();
     clock.nowMs = 14 * MINUTE_MS;
     await session.token();
-    const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
-    expect(calls.map(({ headers }) => headers.get('x-belfry-sdk'))).toEqual([`belfry-web/${version}`, null]);
+    expect(calls.map(({ headers }) => headers.get('x-belfry-sdk'))).toEqual([SDK, null]);
   });
 
   it('opens one session for all who ask at once, with the proof in the body alone', async () => {

@@ -3,6 +3,7 @@
  * worker with `importScripts`; it touches no fetch event and caches nothing.
  */
 import { LocalStore } from '../shared/local-store.js';
+import { FLUSH_RECEIPTS } from '../shared/worker-messages.js';
 import { BelfryWorker, RECEIPTS_SYNC_TAG } from './belfry-worker.js';
 import { ReceiptQueue } from './receipt-queue.js';
 
@@ -28,7 +29,7 @@ self.addEventListener('push', (event) => event.waitUntil(worker.handlePush(textO
 self.addEventListener('notificationclick', (event) => event.waitUntil(worker.handleClick(event.notification, event.action)));
 self.addEventListener('notificationclose', (event) => event.waitUntil(worker.handleClose(event.notification)));
 self.addEventListener('message', (event) => {
-  if ((event.data as { type?: unknown } | null)?.type === 'belfry:flush') event.waitUntil(worker.flush());
+  if ((event.data as { type?: unknown } | null)?.type === FLUSH_RECEIPTS) event.waitUntil(worker.flush());
 });
 listen('pushsubscriptionchange', (event) => event.waitUntil(worker.handleSubscriptionChange(event.newSubscription)));
 listen('sync', (event) => {
