@@ -33,6 +33,7 @@ const RESOURCES_OF_ROUTE: readonly (readonly [prefix: string, resource: string])
   ['/v1/companies/', 'company'],
   ['/v1/identity-secrets/', 'identitySecret'],
   ['/v1/inbox/messages/', 'message'],
+  ['/v1/inbox/notifications/', 'message'],
   ['/v1/messages/', 'message'],
 ];
 /** Routes below a user of another system's clients: they are called with a proof of that user, and everybody else is refused. */
@@ -68,7 +69,14 @@ const RULES: readonly unknown[] = [
 /** Routes that let people in without a proof: they open the development environment, so that bad proofs are refused in the other one. */
 const OPENING = /^\/v1\/identity\/(policies|break-glass)/;
 /** Members that a session is proven by, always there: without them, or with one of the others, it is no valid proof any more. */
-const PROOF: ReadonlySet<string> = new Set(['subscriber_id', 'subscriber_hash', 'company_id', 'company_hash']);
+const PROOF: ReadonlySet<string> = new Set([
+  'subscriber_id',
+  'subscriber_hash',
+  'subscriberId',
+  'subscriberHash',
+  'company_id',
+  'company_hash',
+]);
 const OTHER_PROOFS: ReadonlySet<string> = new Set([
   'timestamp',
   'signedAt',
@@ -81,7 +89,11 @@ const OTHER_PROOFS: ReadonlySet<string> = new Set([
   'userId',
   'group_id',
   'groupId',
+  'context',
+  'contextHash',
 ]);
+/** Parameters of queries that take what an answer gave, or that exclude each other. */
+const LEFT_OUT: ReadonlySet<string> = new Set(['cursor', 'map', 'action', 'after', 'data', 'read']);
 /** A key of any form would do; this one needs no key material. */
 const TOKEN_KEY_PATH = '/v1/identity-secrets/token-keys';
 /** Key of every browser, which decrypts nothing here. */
@@ -145,7 +157,7 @@ export class ValidRequests {
     const query = new URLSearchParams();
     const places: string[] = [];
     for (const { name, in: place, required = false, schema } of operation.parameters) {
-      if (place !== 'query' || name === 'cursor' || name === 'map' || name === 'action') continue;
+      if (place !== 'query' || LEFT_OUT.has(name)) continue;
       if (!required && !this.random.chance(0.4)) continue;
       if (name === 'public_key' || name === 'pixel_key') places.push(`${name}=<<home.publicKey>>`);
       else if (name === 'id_column') query.set(name, 'id');
@@ -230,8 +242,11 @@ export class ValidRequests {
       case 'name':
         return `abuse ${index} ${this.random.word(8)}`;
       case 'subscriber_id':
+      case 'subscriberId':
+      case 'subscriber':
         return '<<home.subscriber>>';
       case 'subscriber_hash':
+      case 'subscriberHash':
         return '<<home.subscriberHash>>';
       case 'company_id':
         return '<<home.company>>';
@@ -239,7 +254,12 @@ export class ValidRequests {
         return '<<home.companyHash>>';
       case 'public_key':
       case 'pixel_key':
+      case 'applicationIdentifier':
         return '<<home.publicKey>>';
+      case 'filters':
+        return this.random.pick(['[{}]', '[{"read":false},{"archived":true}]', '[{"severity":["none"],"tags":["a"]}]']);
+      case 'notificationIds':
+        return ['<<home.message>>'];
       case 'secret':
         return this.random.word(48);
       case 'protected_traits':

@@ -44,6 +44,7 @@
  */
 export * from './create-http-app.js';
 export * from './cursor.js';
+export { documentedAs } from './documented-as.js';
 export * from './event-stream.js';
 export * from './health.js';
 export * from './http.config.js';
@@ -54,7 +55,6 @@ export * from './idempotency.js';
 export * from './idempotency.store.js';
 export * from './json-body.js';
 export * from './openapi.js';
-export { documentedAs } from './documented-as.js';
 export * from './page.js';
 export * from './problem.js';
 export * from './render-errors-doc.js';

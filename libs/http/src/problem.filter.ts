@@ -4,6 +4,7 @@ import type { BelfryError } from '#contracts';
 import { WideLogger } from '#telemetry';
 import { InternalError, MethodNotAllowedError, RouteNotFoundError } from './http.errors.js';
 import { classifyError, type ClassifiedError, PROBLEM_MEDIA_TYPE, toProblem } from './problem.js';
+import type { BelfryRouteConfig } from './route-config.js';
 import { methodsOfPath } from './route-table.js';
 
 const RETRY_AFTER_SECONDS_DEFAULT = 1;
@@ -31,15 +32,16 @@ export class ProblemFilter implements ExceptionFilter {
 }
 
 /** Writes a problem answer; does nothing when an answer is on its way (a stream that broke off). */
-export function sendProblem(reply: FastifyReply, { error, status }: ClassifiedError, requestId: string): void {
+export function sendProblem(reply: FastifyReply, { error, status: statusOfError }: ClassifiedError, requestId: string): void {
   if (reply.sent || reply.raw.headersSent) return;
+  const { presentProblem } = (reply.request.routeOptions.config ?? {}) as BelfryRouteConfig;
+  const ours = toProblem(error, requestId, statusOfError);
+  const problem = presentProblem === undefined ? ours : presentProblem(ours, reply.request);
+  const { status } = problem;
   if (error instanceof MethodNotAllowedError) void reply.header('allow', error.allowed.join(', '));
   if (status === 401 && !reply.hasHeader('www-authenticate')) void reply.header('www-authenticate', challengeOf(error));
   if (status === 503 || status === 429) void reply.header('retry-after', String(retryAfterSeconds(error.details)));
-  void reply
-    .code(status)
-    .header('content-type', PROBLEM_MEDIA_TYPE)
-    .send(JSON.stringify(toProblem(error, requestId, status)));
+  void reply.code(status).header('content-type', PROBLEM_MEDIA_TYPE).send(JSON.stringify(problem));
 }
 
 /** How to authenticate, and which code says why the credentials that were sent did not do. @see RFC 6750 section 3 */

@@ -27,6 +27,16 @@ export interface Problem {
   readonly errors?: readonly FieldFault[];
 }
 
+/** What of a request its problem may name. */
+export interface ProblemRequest {
+  readonly method: string;
+  /** Path and query. */
+  readonly url: string;
+}
+
+/** Says a problem in the form that clients of another system read: the same members, perhaps another status, and more members. */
+export type ProblemPresenter = (problem: Problem, request: ProblemRequest) => Omit<Problem, 'errors'> & Readonly<Record<string, unknown>>;
+
 /**
  * Makes the answer for an expected failure. The class's details become extra members but never replace the standard ones. The
  * message of a server-side failure may name hosts and users, so that `detail` is the title then.

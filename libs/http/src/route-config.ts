@@ -1,6 +1,7 @@
 import { applyDecorators, HttpCode } from '@nestjs/common';
 import { RouteConfig } from '@nestjs/platform-fastify';
 import { ApiConsumes, ApiResponse } from '@nestjs/swagger';
+import type { ProblemPresenter } from './problem.js';
 
 /** What Belfry's decorators leave on a route for the server. */
 export interface BelfryRouteConfig {
@@ -14,6 +15,8 @@ export interface BelfryRouteConfig {
   readonly hidesMethods?: boolean;
   /** The route opens WebSockets. */
   readonly takesWebSockets?: boolean;
+  /** Says the problems of this route as its clients know them. */
+  readonly presentProblem?: ProblemPresenter;
 }
 
 /**
@@ -63,4 +66,12 @@ export function TakesWebSockets(description: string): MethodDecorator {
  */
 export function HidesMethods(): MethodDecorator {
   return addRouteConfig({ hidesMethods: true });
+}
+
+/**
+ * Answers the failures of a route, also those that come before its handler, in the form that clients of another system read. Such a
+ * document has all members of ours and more, and may have another status.
+ */
+export function PresentsProblems(present: ProblemPresenter): MethodDecorator {
+  return addRouteConfig({ presentProblem: present });
 }

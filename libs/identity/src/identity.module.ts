@@ -39,6 +39,7 @@ import { RefreshSession } from './session/refresh-session.js';
 import { SessionController } from './session/session.controller.js';
 import { SessionGuard } from './session/session.guard.js';
 import { SessionRateLimit } from './session/session-rate-limit.js';
+import { SessionStanding } from './session/session-standing.js';
 import { SessionTokens } from './session/session-tokens.js';
 import { StreamTicketStore } from './session/stream-ticket.store.js';
 import { StreamTickets } from './session/stream-tickets.js';
@@ -83,6 +84,7 @@ export class IdentityModule {}
     Cors,
     ManageTokenKeys,
     SessionTokens,
+    SessionStanding,
     SessionGuard,
     SessionRateLimit,
     StreamTicketStore,
@@ -109,6 +111,6 @@ export class IdentityModule {}
     IdentifyController,
     ReadCoverageController,
   ],
-  exports: [IdentityModule, AdmitClaim, IdentifyRateLimit, SessionTokens, SessionGuard, StreamTickets],
+  exports: [IdentityModule, AdmitClaim, IdentifyRateLimit, SessionTokens, SessionStanding, SessionGuard, StreamTickets],
 })
 export class IdentityApiModule {}

@@ -19,7 +19,14 @@ export { type CreatedIdentitySecret, ManageIdentitySecrets } from './secrets/man
 export { DiagnoseProof, type Diagnosis } from './diagnose/diagnose-proof.js';
 export { presentDiagnosis } from './diagnose/diagnosis.resource.js';
 export { networkOf } from './session/network-address.js';
-export { CurrentSession, CurrentSubscriber, RequireSession, SessionExpiresAt, TakesStreamTicket } from './session/require-session.js';
+export {
+  CurrentSession,
+  CurrentSubscriber,
+  RequireSession,
+  SeesContexts,
+  SessionExpiresAt,
+  TakesStreamTicket,
+} from './session/require-session.js';
 export * from './session/session.js';
 export { type RevocableSession, SessionRevocations } from './revoke/session-revocations.js';
 export { SubscriberRevocations } from './revoke/subscriber-revocations.js';

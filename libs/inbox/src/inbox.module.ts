@@ -6,6 +6,7 @@ import { ReceiptModule } from '#identity';
 import { SubscribersModule } from '#subscribers';
 import { ChangeMessageController } from './change-message/change-message.controller.js';
 import { ChangeMessage } from './change-message/change-message.js';
+import { CountMessages } from './count-messages/count-messages.js';
 import { CountUnreadController } from './count-unread/count-unread.controller.js';
 import { DeliverInboxConsumer } from './deliver/deliver-inbox.consumer.js';
 import { DeliverInbox } from './deliver/deliver-inbox.js';
@@ -28,8 +29,19 @@ const CLOCK = { provide: Clock, useExisting: DatabaseClock };
 @Module({
   imports: [ContentModule, ReceiptModule],
   controllers: [ListMessagesController, CountUnreadController, ChangeMessageController, StreamMessagesController, AnnounceMessagesConsumer],
-  providers: [CLOCK, MessageStore, MessagePresenter, ListMessages, ChangeMessage, TabRegistry, CatchUp, StreamMessages, AnnounceMessages],
-  exports: [ListMessages, ChangeMessage, StreamMessages],
+  providers: [
+    CLOCK,
+    MessageStore,
+    MessagePresenter,
+    ListMessages,
+    CountMessages,
+    ChangeMessage,
+    TabRegistry,
+    CatchUp,
+    StreamMessages,
+    AnnounceMessages,
+  ],
+  exports: [ListMessages, CountMessages, ChangeMessage, StreamMessages],
 })
 export class InboxApiModule {}
 

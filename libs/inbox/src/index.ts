@@ -1,4 +1,5 @@
-export { ChangeMessage } from './change-message/change-message.js';
+export { ChangeMessage, CHANGED_MESSAGES_MAX } from './change-message/change-message.js';
+export { COUNT_FILTERS_MAX, CountMessages } from './count-messages/count-messages.js';
 export * from './inbox.config.js';
 export * from './inbox.errors.js';
 export * from './inbox.module.js';
@@ -6,6 +7,6 @@ export * from './inbox-retention.store.js';
 export { InboxStore, type ChunkKey, type MessageBatch } from './inbox.store.js';
 export { type ListedMessages, ListMessages } from './list-messages/list-messages.js';
 export { inboxMessageSchema, unreadCountSchema, type InboxMessage } from './message.js';
-export type { InboxOwner } from './message.store.js';
+export type { InboxChange, InboxOwner, MessageChange, MessageFilter } from './message.store.js';
 export { type OpenSink, StreamMessages } from './stream/stream-messages.js';
 export type { TabEvent } from './stream/tab-registry.js';

@@ -29,6 +29,10 @@ export interface MessageFilter {
   readonly unread?: boolean;
   readonly seen?: boolean;
   readonly archived?: boolean;
+  /** Written at that instant or later. */
+  readonly deliveredFrom?: Date;
+  /** Written at that instant or before. */
+  readonly deliveredTo?: Date;
 }
 
 /** One page, newest first: messages older than the `before` key. */
@@ -47,8 +51,8 @@ export interface UnreadCount {
 /** What a subscriber may do to a message. */
 export type MessageChange = 'seen' | 'read' | 'unread' | 'archive' | 'unarchive';
 
-/** What a subscriber may do to all messages at once. */
-export type InboxChange = Extract<MessageChange, 'seen' | 'read'>;
+/** What a subscriber may do to all messages at once; `archive-read` archives those that are read. */
+export type InboxChange = Extract<MessageChange, 'seen' | 'read' | 'archive'> | 'archive-read';
 
 /** What happened to one message by one change, each for the first time or again after it was taken back. */
 export interface Happening {
@@ -69,7 +73,8 @@ export class MessageStore {
 
   /** One page and the unread count of the same instant, in one statement. Expired messages are left out of both. */
   async readPage(owner: InboxOwner, page: MessagePage, tx: Sql = this.database): Promise<{ rows: MessageRow[]; unread: UnreadCount }> {
-    const filters = filterPredicates(page.filter);
+    const values: unknown[] = [owner.environmentId, owner.subscriberId, page.before ?? KEY_AFTER_ALL, page.limit];
+    const filters = filterPredicates(page.filter, values);
     const filterSql = filters.map(({ predicate }) => ` AND ${predicate}`).join('');
     const rows = await tx.query<NullableRow & { unread: number }>({
       name: ['inbox_page', ...filters.map(({ name }) => name)].join('_'),
@@ -82,7 +87,7 @@ export class MessageStore {
           ORDER BY message_key DESC LIMIT $4
         ) AS page ON true
         ORDER BY page.message_key DESC`,
-      values: [owner.environmentId, owner.subscriberId, page.before ?? KEY_AFTER_ALL, page.limit],
+      values,
     });
     return { rows: rows.filter(isMessageRow), unread: toUnreadCount(rows[0]?.unread ?? 0) };
   }
@@ -95,6 +100,22 @@ export class MessageStore {
       values: [owner.environmentId, owner.subscriberId],
     });
     return toUnreadCount(row?.count ?? 0);
+  }
+
+  /**
+   * How many messages of an inbox pass each filter, at one instant, in the order of the filters. Counting stops at `max`; expired messages
+   * are left out.
+   */
+  async countMatching(owner: InboxOwner, filters: readonly MessageFilter[], max: number, tx: Sql = this.database): Promise<number[]> {
+    if (filters.length === 0) return [];
+    const values: unknown[] = [owner.environmentId, owner.subscriberId, max];
+    const counts = filters.map((filter) => {
+      const predicates = filterPredicates(filter, values).map(({ predicate }) => ` AND ${predicate}`);
+      return `(SELECT count(*)::integer FROM (SELECT 1 FROM inbox.message
+        WHERE environment_id = $1 AND subscriber_id = $2 AND expires_at > now()${predicates.join('')} LIMIT $3) AS counted)`;
+    });
+    const [row] = await tx.query<{ counts: number[] }>({ text: `SELECT ARRAY[${counts.join(', ')}] AS counts`, values });
+    return row?.counts ?? [];
   }
 
   /** The unread counts of several subscribers of one environment in one statement. */
@@ -147,6 +168,18 @@ export class MessageStore {
       values: [owner.environmentId, owner.subscriberId, messageKey],
     });
     return row;
+  }
+
+  /** Changes the messages of these keys, unknown ones left out; gives those that were changed. */
+  async changeSome(owner: InboxOwner, messageKeys: readonly string[], change: MessageChange, tx: Transaction): Promise<Happening[]> {
+    const { assignments, condition } = CHANGES[change];
+    return tx.query<Happening>({
+      name: `inbox_change_some_${change}`,
+      text: `UPDATE inbox.message SET ${assignments}, changed_at = statement_timestamp()
+        WHERE environment_id = $1 AND subscriber_id = $2 AND message_key = ANY($3::uuid[]) AND ${condition}
+        RETURNING message_key, ${HAPPENED}`,
+      values: [owner.environmentId, owner.subscriberId, messageKeys],
+    });
   }
 
   /** Changes every message that is not archived; gives those that were changed. */
@@ -231,9 +264,12 @@ function toUnreadCount(counted: number): UnreadCount {
   return { count: Math.min(counted, UNREAD_COUNT_MAX), capped: counted > UNREAD_COUNT_MAX };
 }
 
-/** Each combination is a statement of its own: constant predicates let the planner use the partial index. */
-function filterPredicates(filter: MessageFilter): { name: string; predicate: string }[] {
-  return (
+/**
+ * Each combination is a statement of its own: constant predicates let the planner use the partial index. What they compare with is added
+ * to the values of the statement.
+ */
+function filterPredicates(filter: MessageFilter, values: unknown[]): { name: string; predicate: string }[] {
+  const states = (
     [
       ['unread', filter.unread, 'read_at IS NULL'],
       ['unseen', filter.seen === undefined ? undefined : !filter.seen, 'seen_at IS NULL'],
@@ -243,13 +279,22 @@ function filterPredicates(filter: MessageFilter): { name: string; predicate: str
     if (isWanted === undefined) return [];
     return isWanted ? [{ name, predicate }] : [{ name: `not_${name}`, predicate: predicate.replace('IS NULL', 'IS NOT NULL') }];
   });
+  const times = (
+    [
+      ['from', filter.deliveredFrom, 'delivered_at >='],
+      ['to', filter.deliveredTo, 'delivered_at <='],
+    ] as const
+  ).flatMap(([name, instant, comparison]) =>
+    instant === undefined ? [] : [{ name, predicate: `${comparison} $${values.push(instant)}::timestamptz` }],
+  );
+  return [...states, ...times];
 }
 
 /**
  * The rules of message states. Reading implies having seen; archiving implies having read; unread brings a message back into the
  * inbox. Each first time is kept. `condition` holds where the change would change something, so that a repeat is a no-op.
  */
-const CHANGES: Record<MessageChange, { assignments: string; condition: string }> = {
+const CHANGES: Record<MessageChange | InboxChange, { assignments: string; condition: string }> = {
   seen: { assignments: 'seen_at = now()', condition: 'seen_at IS NULL' },
   read: { assignments: 'seen_at = coalesce(seen_at, now()), read_at = now()', condition: 'read_at IS NULL' },
   unread: {
@@ -260,5 +305,6 @@ const CHANGES: Record<MessageChange, { assignments: string; condition: string }>
     assignments: 'seen_at = coalesce(seen_at, now()), read_at = coalesce(read_at, now()), archived_at = now()',
     condition: 'archived_at IS NULL',
   },
+  'archive-read': { assignments: 'archived_at = now()', condition: 'archived_at IS NULL AND read_at IS NOT NULL' },
   unarchive: { assignments: 'archived_at = NULL', condition: 'archived_at IS NOT NULL' },
 };

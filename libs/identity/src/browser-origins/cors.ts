@@ -8,7 +8,8 @@ import { type BrowserRoute, browserRoutesOf } from './browser-routes.js';
 /** How long a browser may remember the answer to a preflight. */
 const PREFLIGHT_SECONDS = 600;
 
-const ALLOWED_HEADERS = 'Authorization, Content-Type, Idempotency-Key, Last-Event-ID, Traceparent, X-Belfry-Sdk, X-Request-Id';
+const ALLOWED_HEADERS =
+  'Authorization, Content-Type, Idempotency-Key, Last-Event-ID, Novu-API-Version, Novu-Application-Identifier, Novu-Client-Version, Traceparent, X-Belfry-Sdk, X-Request-Id';
 
 /**
  * CORS of the browser-facing routes.

@@ -6,7 +6,7 @@ import { BrowserFacing } from '../browser-origins/browser-facing.js';
 import { OriginNotAllowedError, SessionExpiredError, SessionInvalidError, SessionMissingError } from '../identity.errors.js';
 import { IdentityGradeTooLowError, IdentityMissingError, IdentityRevokedError } from '../verify/proof.errors.js';
 import type { Session, SessionScope, SessionSubscriber } from './session.js';
-import { REQUIRED_SESSION_SCOPE, SessionGuard, type SessionRequest, TAKES_STREAM_TICKET } from './session.guard.js';
+import { REQUIRED_SESSION_SCOPE, SEES_CONTEXTS, SessionGuard, type SessionRequest, TAKES_STREAM_TICKET } from './session.guard.js';
 
 /**
  * Admits session tokens to a route or a controller, opens it to pages of allowed origins (CORS), and documents both. Answers 401
@@ -45,6 +45,11 @@ export function TakesStreamTicket(): MethodDecorator {
   );
 }
 
+/** On routes with {@link RequireSession} that know what a session with a context may see: all others refuse it, 403 `scope_missing`. */
+export function SeesContexts(): MethodDecorator & ClassDecorator {
+  return SetMetadata(SEES_CONTEXTS, true);
+}
+
 /** The subscriber of the request's session token, on routes with {@link RequireSession}. */
 export const CurrentSubscriber = createParamDecorator((_: unknown, execution: ExecutionContext): SessionSubscriber => {
   const { environmentId, subscriberId, externalId } = sessionOf(execution);
@@ -54,7 +59,7 @@ export const CurrentSubscriber = createParamDecorator((_: unknown, execution: Ex
 /** The whole session of the request's token, on routes with {@link RequireSession}. */
 export const CurrentSession = createParamDecorator((_: unknown, execution: ExecutionContext): Session => sessionOf(execution));
 
-/** When the token behind the session is over; streams end then. */
+/** When streams of the request end: with the token, after 15 minutes at the latest. */
 export const SessionExpiresAt = createParamDecorator((_: unknown, execution: ExecutionContext): Date => {
   const { sessionExpiresAt } = execution.switchToHttp().getRequest<SessionRequest>();
   if (sessionExpiresAt === undefined) throw new Error('the session was read on a route without RequireSession');

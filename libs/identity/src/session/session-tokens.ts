@@ -41,6 +41,7 @@ const claimsSchema = z.object({
     .pipe(z.array(z.enum(SESSION_SCOPES)).min(1)),
   auth_time: z.int(),
   proof_time: z.int().optional(),
+  ctx: z.string().optional(),
 });
 
 /**
@@ -61,25 +62,28 @@ export class SessionTokens {
   }
 
   /**
-   * Starts a session now.
+   * Starts a session now. A longer life is for clients that cannot refresh: `SessionGuard` asks for them what refreshing would ask.
    * @returns its first token
    */
-  start(session: NewSession): Promise<IssuedToken> {
-    return this.issue({ ...session, startedAt: this.clock.now() });
+  start(session: NewSession, lifeSeconds = SESSION_TOKEN_SECONDS): Promise<IssuedToken> {
+    return this.issue({ ...session, startedAt: this.clock.now() }, lifeSeconds);
   }
 
   /**
-   * A token for the session, good for 15 minutes, but never beyond the session's greatest age.
+   * A token for the session, good for 15 minutes unless said otherwise, but never beyond the session's greatest age.
    * @throws SessionExpiredError when the session has reached its greatest age
    */
-  async issue({ scopes = SESSION_SCOPES, ...session }: NewSession & { readonly startedAt: Date }): Promise<IssuedToken> {
+  async issue(
+    { scopes = SESSION_SCOPES, ...session }: NewSession & { readonly startedAt: Date },
+    lifeSeconds = SESSION_TOKEN_SECONDS,
+  ): Promise<IssuedToken> {
     const nowSeconds = secondsOf(this.clock.now());
     const startedSeconds = secondsOf(session.startedAt);
-    const expirySeconds = Math.min(nowSeconds + SESSION_TOKEN_SECONDS, startedSeconds + SESSION_SECONDS_MAX);
+    const expirySeconds = Math.min(nowSeconds + lifeSeconds, startedSeconds + SESSION_SECONDS_MAX);
     if (expirySeconds <= nowSeconds) throw new SessionExpiredError();
     const claims = { env: session.environmentId, ext: session.externalId, grade: session.grade, secret: session.secretId };
     const times = { auth_time: startedSeconds, proof_time: session.provenAt === undefined ? undefined : secondsOf(session.provenAt) };
-    const token = await new SignJWT({ ...claims, ...times, scope: scopes.join(' ') })
+    const token = await new SignJWT({ ...claims, ...times, scope: scopes.join(' '), ctx: session.contextDigest })
       .setProtectedHeader({ alg: ALGORITHM, typ: TYPE })
       .setIssuer(ISSUER)
       .setAudience(AUDIENCE)
@@ -125,10 +129,22 @@ export class SessionTokens {
   private async verify(token: string): Promise<TokenSession> {
     const claims = claimsSchema.safeParse(await this.verifySignature(token));
     if (!claims.success) throw new SessionInvalidError(claims.error);
-    const { sub, env, ext, grade, secret, scope: scopes, auth_time: startedSeconds, proof_time: provenSeconds, exp } = claims.data;
+    const {
+      sub,
+      env,
+      ext,
+      grade,
+      secret,
+      scope: scopes,
+      auth_time: startedSeconds,
+      proof_time: provenSeconds,
+      ctx: contextDigest,
+      exp,
+    } = claims.data;
     const startedAt = new Date(startedSeconds * 1_000);
     const provenAt = provenSeconds === undefined ? undefined : new Date(provenSeconds * 1_000);
-    const session = { environmentId: env, subscriberId: sub, externalId: ext, grade, secretId: secret, scopes, provenAt, startedAt };
+    const identity = { environmentId: env, subscriberId: sub, externalId: ext, grade, secretId: secret };
+    const session = { ...identity, scopes, provenAt, startedAt, contextDigest };
     return { session, expiresAt: new Date(exp * 1_000) };
   }
 

@@ -6,9 +6,8 @@ import { admitOrigin } from '../browser-origins/browser-origins.js';
 import { SessionInvalidError, SessionMissingError } from '../identity.errors.js';
 import { admits, type SurfacePolicy, weaknessError } from '../policy/surface-policy.js';
 import { SurfacePolicies } from '../policy/surface-policies.js';
-import { SessionRevocations } from '../revoke/session-revocations.js';
-import { IdentityRevokedError } from '../verify/proof.errors.js';
 import type { Session, SessionScope, TokenSession } from './session.js';
+import { SessionStanding } from './session-standing.js';
 import { StreamTickets } from './stream-tickets.js';
 import { SessionTokens } from './session-tokens.js';
 
@@ -18,10 +17,13 @@ export const REQUIRED_SESSION_SCOPE = 'belfry:required-session-scope';
 /** Metadata key of routes that take a ticket in the URL in place of a token. */
 export const TAKES_STREAM_TICKET = 'belfry:takes-stream-ticket';
 
+/** Metadata key of routes that know what a session with a context may see. */
+export const SEES_CONTEXTS = 'belfry:sees-contexts';
+
 /** A request that passed the guard. */
 export interface SessionRequest {
   session?: Session;
-  /** When the token behind the session is over. */
+  /** When streams and tickets of the request are over: with the token, or once the key behind it has to be looked at again. */
   sessionExpiresAt?: Date;
 }
 
@@ -29,6 +31,7 @@ export interface SessionRequest {
 interface RouteFacts {
   readonly scope: SessionScope | undefined;
   readonly takesTicket: boolean;
+  readonly seesContexts: boolean;
 }
 
 /** What a request is judged by. */
@@ -50,7 +53,7 @@ export class SessionGuard implements CanActivate {
     private readonly tokens: SessionTokens,
     private readonly environments: EnvironmentDirectory,
     private readonly tickets: StreamTickets,
-    private readonly revocations: SessionRevocations,
+    private readonly standing: SessionStanding,
     private readonly policies: SurfacePolicies,
   ) {}
 
@@ -78,7 +81,9 @@ export class SessionGuard implements CanActivate {
     let facts = ofController.get(handler);
     if (facts === undefined) {
       const scope = this.reflector.getAllAndOverride<SessionScope | undefined>(REQUIRED_SESSION_SCOPE, [handler, controller]);
-      facts = { scope, takesTicket: this.reflector.get<boolean | undefined>(TAKES_STREAM_TICKET, handler) === true };
+      const takesTicket = this.reflector.get<boolean | undefined>(TAKES_STREAM_TICKET, handler) === true;
+      const seesContexts = this.reflector.getAllAndOverride<boolean | undefined>(SEES_CONTEXTS, [handler, controller]) === true;
+      facts = { scope, takesTicket, seesContexts };
       ofController.set(handler, facts);
     }
     return facts;
@@ -87,7 +92,7 @@ export class SessionGuard implements CanActivate {
   private peek({ headers: { authorization } }: FastifyRequest, { scope }: RouteFacts): Known | undefined {
     const token = bearerTokenOf(authorization);
     const verified = token === undefined ? undefined : this.tokens.peekVerified(token);
-    if (verified === undefined) return undefined;
+    if (verified === undefined || this.standing.restsOnKey(verified.session)) return undefined;
     const { environmentId } = verified.session;
     const environment = this.environments.peek(environmentId);
     const policy = scope === undefined ? undefined : this.policies.peek(environmentId, scope);
@@ -97,6 +102,7 @@ export class SessionGuard implements CanActivate {
 
   private async load(request: FastifyRequest, { scope, takesTicket }: RouteFacts): Promise<Known> {
     const verified = await this.readSession(request, takesTicket);
+    await this.standing.require(verified.session);
     const { environmentId } = verified.session;
     const environment = await this.environments.find(environmentId);
     return { verified, environment, policy: scope === undefined ? undefined : await this.policies.read(environmentId, scope) };
@@ -105,17 +111,18 @@ export class SessionGuard implements CanActivate {
   /** The session was opened for the scope, and its policy lets it in now: policies change while sessions last. */
   private admit(
     { verified: { session, expiresAt }, environment, policy }: Known,
-    { scope }: RouteFacts,
+    { scope, seesContexts }: RouteFacts,
     request: FastifyRequest & SessionRequest,
     reply: FastifyReply,
   ): true {
-    if (this.revocations.isRevoked(session)) throw new IdentityRevokedError();
+    this.standing.requireUnrevoked(session);
     if (environment === undefined) throw new SessionInvalidError();
     admitOrigin(environment, request, reply);
+    if (session.contextDigest !== undefined && !seesContexts) throw new ScopeMissingError(scope ?? 'session', 'the session');
     if (scope !== undefined && !session.scopes.includes(scope)) throw new ScopeMissingError(scope, 'the session');
     if (policy !== undefined && !admits(policy, session)) throw weaknessError(session);
     request.session = session;
-    request.sessionExpiresAt = expiresAt;
+    request.sessionExpiresAt = this.standing.streamEnd(expiresAt);
     return true;
   }
 

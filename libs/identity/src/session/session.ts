@@ -24,6 +24,8 @@ export interface Session extends SessionSubscriber {
   readonly scopes: readonly SessionScope[];
   /** The time that the proof covers; absent where it covers none, and where there was no proof. */
   readonly provenAt?: Date | undefined;
+  /** Names the context (tenant) that a dialect bound the session to; only routes that know of contexts take it (`SeesContexts`). */
+  readonly contextDigest?: string | undefined;
   /** When the proof was shown; refreshing does not move it. */
   readonly startedAt: Date;
 }

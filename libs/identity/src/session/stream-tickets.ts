@@ -25,6 +25,7 @@ const ticketSessionSchema = z.object({
     scopes: z.array(z.enum(SESSION_SCOPES)),
     provenAt: instant.optional(),
     startedAt: instant,
+    contextDigest: z.string().optional(),
   }),
   expiresAt: instant,
 });

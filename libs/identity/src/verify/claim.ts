@@ -26,9 +26,13 @@ export function isJsonObject(text: string): boolean {
   }
 }
 
-/** A JSON object in short enough text, without lone surrogates. */
+// oxlint-disable-next-line no-control-regex
+const CONTROL_CHARACTERS = /[\u0000-\u001f]/g;
+
+/** A JSON object in short enough text, without lone surrogates. Some canonical forms leave control characters in texts as they are. */
 export function isContextText(text: string): boolean {
-  return text.length <= CONTEXT_LENGTH_MAX && !/\p{Surrogate}/u.test(text) && isJsonObject(text);
+  if (text.length > CONTEXT_LENGTH_MAX || /\p{Surrogate}/u.test(text)) return false;
+  return isJsonObject(text.replaceAll(CONTROL_CHARACTERS, ' '));
 }
 
 /** Traits as they were sent: none, an object with its canonical text, or something that cannot be signed. */

@@ -6,6 +6,9 @@ import { InboxMessageNotFoundError } from '../inbox.errors.js';
 import { MessagePresenter, type InboxMessage } from '../message.js';
 import { MessageStore, type Happening, type InboxChange, type InboxOwner, type MessageChange } from '../message.store.js';
 
+/** Messages that one call names. */
+export const CHANGED_MESSAGES_MAX = 100;
+
 /**
  * Changes the state of messages, tells the subscriber's other tabs and records what was seen, read and archived, all in one
  * transaction. A repeat changes nothing and tells nobody. Expired messages can be changed: a tab may still show one.
@@ -34,6 +37,24 @@ export class ChangeMessage {
     const [presented] = row === undefined ? [] : await this.presenter.present(owner.environmentId, [row]);
     if (presented === undefined) throw new InboxMessageNotFoundError();
     return presented.message;
+  }
+
+  /** Changes messages by their ids, up to {@link CHANGED_MESSAGES_MAX}; unknown ids and, alike, those of somebody else are left out. */
+  async changeSome(owner: InboxOwner, messageIds: readonly string[], change: MessageChange): Promise<number> {
+    if (messageIds.length > CHANGED_MESSAGES_MAX)
+      throw new RangeError(`At most ${CHANGED_MESSAGES_MAX} messages, got ${messageIds.length}`);
+    const keys = messageIds.flatMap((messageId) => {
+      const key = decodeMessageId(messageId);
+      return key?.subscriberId === owner.subscriberId ? [key.messageKey] : [];
+    });
+    if (keys.length === 0) return 0;
+    return this.database.transaction(async (tx) => {
+      const changed = await this.messages.changeSome(owner, [...new Set(keys)].sort(), change, tx);
+      const records = changed.map(({ message_key }) => ({ ...toRecordOwner(owner), message_key }));
+      if (records.length > 0) await this.outbox.append(inboxMessageChangedV1, records, tx);
+      await this.recordEngagement(owner, changed, tx);
+      return changed.length;
+    });
   }
 
   /** Changes every message that is not archived; answers how many were changed. */
