@@ -61,9 +61,7 @@ export const pushConfig = defineConfig('push', {
     example: '256',
   }),
   encryptionThreads: setting('PUSH_ENCRYPTION_THREADS', integerText({ min: 0, max: 16 }).default(1), {
-    describe:
-      'Threads of the sender that encrypt messages, beside the one that sends them. One keeps up with some 3,000 messages a second; 0 encrypts ' +
-      'on the thread that sends.',
+    describe: 'Threads of the sender that encrypt messages, beside the one that sends them; 0 encrypts on the thread that sends.',
     example: '2',
   }),
   attemptsMax: setting('PUSH_ATTEMPTS_MAX', integerText({ min: 1, max: 20 }).default(6), {
