@@ -9,6 +9,8 @@ import { CURVE_POINT, RENEWABLE_AUTH } from './valid-request.js';
 /** People in the segment that campaigns go to. */
 const SUBSCRIBERS = 12;
 const RUN_MS_MAX = 60_000;
+/** Few enough to leave the caller's own key, the oldest of at most a hundred. */
+const KEYS_MADE_ROOM_FOR = 50;
 const RULE = { attribute: 'cohort', operator: 'equals', value: 'abuse' };
 const MESSAGE = { title: 'Hello', body: 'There', url: 'https://example.com/there' };
 
@@ -107,7 +109,7 @@ export class Fixtures {
       case 'run':
         return (await api.post<Identified>(`/v1/campaigns/${this.place('campaign')}/trigger`)).id;
       case 'apiKey':
-        return (await api.post<Identified>('/v1/api-keys', { body: { name, scopes: ['campaigns:read'] } })).id;
+        return this.makeApiKey(name);
       case 'identitySecret':
         return this.makeIdentitySecret();
       case 'device':
@@ -123,6 +125,21 @@ export class Fixtures {
         return this.openSurface();
       default:
         throw new Error(`Nobody said how to make a ${kind}.`);
+    }
+  }
+
+  /** An environment has so many live keys: where there is no room, the younger ones of the requests before are revoked. */
+  private async makeApiKey(name: string): Promise<string> {
+    const make = async () => (await this.api.post<Identified>('/v1/api-keys', { body: { name, scopes: ['campaigns:read'] } })).id;
+    try {
+      return await make();
+    } catch {
+      const youngest = await this.target.database.query<{ id: string }>({
+        text: 'SELECT id FROM tenancy.api_key WHERE environment_id = $1 AND revoked_at IS NULL ORDER BY id DESC LIMIT $2',
+        values: [this.keys.environmentId, KEYS_MADE_ROOM_FOR],
+      });
+      for (const { id } of youngest) await this.api.call('DELETE', `/v1/api-keys/${encodeId('apiKey', id)}`).catch(() => undefined);
+      return make();
     }
   }
 
