@@ -41,7 +41,7 @@ export function wellFormedEvent(topic: string, subjects: Subjects): Record<strin
     case 'campaign.delivery.settled.v1':
       return { environment_id, run_id, chunk_no: 0, channel: 'inbox', delivered: 1, failed: {}, expired: 0, cancelled: 0, pending: 0 };
     case 'inbox.message.delivered.v1':
-      return { environment_id, message_key, recipient_ids: [subscriber_id] };
+      return { environment_id, message_key, first_recipient_id: subscriber_id, last_recipient_id: subscriber_id };
     case 'inbox.message.changed.v1':
       return { environment_id, subscriber_id, message_key };
     case 'engagement.recorded.v1':

@@ -55,7 +55,12 @@ describe('deliver-inbox', () => {
       },
     ]);
     expect(await notices()).toEqual([
-      { environment_id: fixture.environmentId, message_key: request.message_key, recipient_ids: recipientIds },
+      {
+        environment_id: fixture.environmentId,
+        message_key: request.message_key,
+        first_recipient_id: recipientIds[0],
+        last_recipient_id: recipientIds[2],
+      },
     ]);
   });
 
@@ -132,7 +137,7 @@ describe('deliver-inbox', () => {
     const request = await fixture.addBatch({ contentId, recipientIds });
     await fixture.deliver(recipientIds[1] ?? '', contentId, { messageKey: request.message_key });
     expect(await deliver(request)).toMatchObject({ inserted: 2, delivered: 3 });
-    expect(await notices()).toMatchObject([{ recipient_ids: [recipientIds[0], recipientIds[2]] }]);
+    expect(await notices()).toMatchObject([{ first_recipient_id: recipientIds[0], last_recipient_id: recipientIds[2] }]);
   });
 
   it('delivers once to a recipient whom a request names twice', async () => {

@@ -123,10 +123,11 @@ export class DeliverInbox {
       const settled = { environment_id: request.environment_id, ...request.chunk, channel: 'inbox' as const, ...counts, ...named };
       await this.outbox.append(campaignDeliverySettledV1, [settled], tx);
     }
-    if (inserted.length > 0) {
-      const notice = { environment_id: request.environment_id, message_key: request.message_key, recipient_ids: [...inserted] };
-      await this.outbox.append(inboxMessageDeliveredV1, [notice], tx);
-    }
+    const [first, last] = endsOf(inserted);
+    if (first === undefined || last === undefined) return;
+    const recipients = { first_recipient_id: first, last_recipient_id: last };
+    const notice = { environment_id: request.environment_id, message_key: request.message_key, ...recipients };
+    await this.outbox.append(inboxMessageDeliveredV1, [notice], tx);
   }
 }
 
@@ -135,6 +136,12 @@ type FailedRecipients = Partial<Record<InboxFailureReason, string[]>>;
 
 const DROPPED: DeliveryOutcome = { decision: 'drop', inserted: 0, delivered: 0, failed: {}, expired: 0, cancelled: 0 };
 const NOBODY: PreparedRecipients = { subscriberIds: [], failures: new Map() };
+
+/** The lowest and the highest of ids, which are compared as texts in lower case. */
+function endsOf(ids: readonly string[]): [first: string | undefined, last: string | undefined] {
+  const sorted = [...ids].sort();
+  return [sorted[0], sorted.at(-1)];
+}
 
 function failAll(recipientIds: readonly string[], reason: InboxFailureReason): Map<string, InboxFailureReason> {
   return new Map(recipientIds.map((id) => [id, reason]));

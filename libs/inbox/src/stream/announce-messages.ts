@@ -23,10 +23,13 @@ export class AnnounceMessages {
 
   async delivered(notices: readonly InboxMessageDelivered[], progress: WorkProgress): Promise<void> {
     if (this.tabs.count === 0) return;
-    const wanted = notices.flatMap((notice) =>
-      notice.recipient_ids.map((subscriberId) => ({ environmentId: notice.environment_id, subscriberId, messageKey: notice.message_key })),
-    );
-    await this.announce('message.delivered', this.groupConnected(wanted), progress);
+    const groups = new Map<string, ConnectedGroup>();
+    for (const { environment_id: environmentId, message_key: messageKey, ...notice } of notices) {
+      const range = { firstId: notice.first_recipient_id, lastId: notice.last_recipient_id };
+      for (const subscriberId of this.tabs.subscribersIn(environmentId, range))
+        groupOf(groups, environmentId).keys.set(`${subscriberId}:${messageKey}`, { subscriberId, messageKey });
+    }
+    await this.announce('message.delivered', groups, progress);
   }
 
   async changed(changes: readonly InboxMessageChanged[], progress: WorkProgress): Promise<void> {
@@ -48,6 +51,7 @@ export class AnnounceMessages {
         const rows = await this.messages.findMany(environmentId, keys);
         for (const { row, message } of await this.presenter.present(environmentId, rows)) {
           this.tabs.send({ environmentId, subscriberId: row.subscriber_id }, messageEvent(event, row, message));
+          group.subscriberIds.add(row.subscriber_id);
         }
         await progress.heartbeat();
       }
@@ -65,8 +69,7 @@ export class AnnounceMessages {
     const groups = new Map<string, ConnectedGroup>();
     for (const { environmentId, subscriberId, messageKey } of wanted) {
       if (this.tabs.tabsOf({ environmentId, subscriberId }).size === 0) continue;
-      const group = groups.get(environmentId) ?? { keys: new Map(), subscriberIds: new Set(), allChangedIds: new Set() };
-      groups.set(environmentId, group);
+      const group = groupOf(groups, environmentId);
       group.subscriberIds.add(subscriberId);
       if (messageKey === undefined) group.allChangedIds.add(subscriberId);
       else group.keys.set(`${subscriberId}:${messageKey}`, { subscriberId, messageKey });
@@ -76,10 +79,18 @@ export class AnnounceMessages {
 }
 
 interface ConnectedGroup {
+  /** Messages that may exist. */
   readonly keys: Map<string, MessageKey>;
+  /** Subscribers whose unread count has changed. */
   readonly subscriberIds: Set<string>;
   /** Subscribers who changed all their messages at once. */
   readonly allChangedIds: Set<string>;
+}
+
+function groupOf(groups: Map<string, ConnectedGroup>, environmentId: string): ConnectedGroup {
+  const group = groups.get(environmentId) ?? { keys: new Map(), subscriberIds: new Set(), allChangedIds: new Set() };
+  groups.set(environmentId, group);
+  return group;
 }
 
 function* slices<Item>(items: readonly Item[]): Generator<readonly Item[]> {

@@ -52,9 +52,9 @@ describe('the inbox stream', () => {
 
   /** Brings records to every gateway, as the broadcast groups do. */
   const announce = (records: readonly OutboxRecord[]) => Promise.all(gateways.map((gateway) => gateway.announce(records)));
-  const delivered = (messageKey: string, ...recipientIds: string[]): OutboxRecord => ({
+  const delivered = (messageKey: string, firstId: string, lastId = firstId): OutboxRecord => ({
     topic: 'inbox.message.delivered.v1',
-    event: { environment_id: fixture.environmentId, message_key: messageKey, recipient_ids: recipientIds },
+    event: { environment_id: fixture.environmentId, message_key: messageKey, first_recipient_id: firstId, last_recipient_id: lastId },
   });
   const idsOf = (tab: SseClient, kind: string) => tab.ofKind(kind).map((event) => event.data['id']);
 
@@ -84,6 +84,26 @@ describe('the inbox stream', () => {
     await announce([delivered(benKey, ben)]);
     await benTab.waitFor('message.delivered');
     expect(idsOf(benTab, 'message.delivered')).toEqual([encodeMessageId(benKey, ben)]);
+  });
+
+  it('brings a campaign to those connected between the ends of its batch who have it, and nothing to the others', async () => {
+    const [ben = '', cleo = ''] = await fixture.addSubscribers(2);
+    const [first = '', middle = '', last = ''] = [anna, ben, cleo].sort();
+    const tabOf = async (subscriberId: string) =>
+      openTab({ as: await gatewayOf(0).tokenFor({ environmentId: fixture.environmentId, subscriberId }) });
+    const [firstTab, middleTab, lastTab] = [await tabOf(first), await tabOf(middle), await tabOf(last)];
+    const key = await fixture.deliver(first, contentId);
+    await fixture.deliver(last, contentId, { messageKey: key });
+    await announce([delivered(key, first, last)]);
+    for (const [tab, id] of [[firstTab, first] as const, [lastTab, last] as const]) {
+      await tab.waitFor('unread_count', 2);
+      expect(idsOf(tab, 'message.delivered')).toEqual([encodeMessageId(key, id)]);
+    }
+    const ownKey = await fixture.deliver(middle, contentId);
+    await announce([delivered(ownKey, middle)]);
+    await middleTab.waitFor('unread_count', 2);
+    expect(idsOf(middleTab, 'message.delivered')).toEqual([encodeMessageId(ownKey, middle)]);
+    expect(middleTab.ofKind('unread_count')).toHaveLength(2);
   });
 
   it('never brings a message to the same subscriber id of another environment', async () => {

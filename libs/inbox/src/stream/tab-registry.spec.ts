@@ -78,6 +78,18 @@ describe('the tab registry', () => {
     expect(tabs.tabsOf({ ...anna, environmentId: newUuid() }).size).toBe(0);
   });
 
+  it('finds the connected subscribers of one environment from one id to another', () => {
+    const tabs = registry({ perProcess: 9 });
+    const environmentId = newUuid();
+    const ids = Array.from({ length: 4 }, () => newUuid()).sort();
+    for (const subscriberId of ids) tabs.add(new Tab({ environmentId, subscriberId }));
+    tabs.add(new Tab({ environmentId: newUuid(), subscriberId: ids[1] ?? '' }));
+    const [firstId = '', second = '', lastId = '', beyond = ''] = ids;
+    expect(tabs.subscribersIn(environmentId, { firstId, lastId }).toSorted()).toEqual([firstId, second, lastId]);
+    expect(tabs.subscribersIn(environmentId, { firstId: beyond, lastId: beyond })).toEqual([beyond]);
+    expect(tabs.subscribersIn(newUuid(), { firstId, lastId: beyond })).toEqual([]);
+  });
+
   it('refuses more tabs of one subscriber than allowed, and takes one again when one is gone', () => {
     const tabs = registry({ perSubscriber: 1 });
     const anna = owner();

@@ -61,7 +61,8 @@ export class Tab {
  */
 @Injectable()
 export class TabRegistry {
-  readonly #tabs = new Map<string, Set<Tab>>();
+  /** By environment and subscriber: a subscriber id alone must never open another tenant's stream. */
+  readonly #tabs = new Map<string, Map<string, Set<Tab>>>();
   readonly #limits: { perSubscriber: number; perProcess: number };
   #count = 0;
 
@@ -81,24 +82,36 @@ export class TabRegistry {
    */
   add(tab: Tab): void {
     if (this.#count >= this.#limits.perProcess) throw new InboxStreamCapacityError();
-    const tabs = this.#tabs.get(keyOf(tab.owner)) ?? new Set();
+    const { environmentId, subscriberId } = tab.owner;
+    const ofEnvironment = this.#tabs.get(environmentId) ?? new Map<string, Set<Tab>>();
+    const tabs = ofEnvironment.get(subscriberId) ?? new Set();
     if (tabs.size >= this.#limits.perSubscriber) throw new InboxStreamLimitError(this.#limits.perSubscriber);
-    this.#tabs.set(keyOf(tab.owner), tabs.add(tab));
+    this.#tabs.set(environmentId, ofEnvironment.set(subscriberId, tabs.add(tab)));
     this.#count += 1;
   }
 
   /** Forgets a tab; repeats are harmless. */
   remove(tab: Tab): void {
-    const key = keyOf(tab.owner);
-    const tabs = this.#tabs.get(key);
-    if (tabs === undefined || !tabs.delete(tab)) return;
-    if (tabs.size === 0) this.#tabs.delete(key);
+    const { environmentId, subscriberId } = tab.owner;
+    const ofEnvironment = this.#tabs.get(environmentId);
+    const tabs = ofEnvironment?.get(subscriberId);
+    if (ofEnvironment === undefined || tabs === undefined || !tabs.delete(tab)) return;
+    if (tabs.size === 0) ofEnvironment.delete(subscriberId);
+    if (ofEnvironment.size === 0) this.#tabs.delete(environmentId);
     this.#count -= 1;
   }
 
   /** The connected tabs of one subscriber; empty for most subscribers. */
   tabsOf(owner: InboxOwner): ReadonlySet<Tab> {
-    return this.#tabs.get(keyOf(owner)) ?? NO_TABS;
+    return this.#tabs.get(owner.environmentId)?.get(owner.subscriberId) ?? NO_TABS;
+  }
+
+  /** The connected subscribers of an environment from one id to another, both included. */
+  subscribersIn(environmentId: string, { firstId, lastId }: { firstId: string; lastId: string }): readonly string[] {
+    const ofEnvironment = this.#tabs.get(environmentId);
+    if (ofEnvironment === undefined) return [];
+    if (firstId === lastId) return ofEnvironment.has(firstId) ? [firstId] : [];
+    return [...ofEnvironment.keys()].filter((subscriberId) => subscriberId >= firstId && subscriberId <= lastId);
   }
 
   /** Sends an event to each tab of a subscriber. */
@@ -108,8 +121,3 @@ export class TabRegistry {
 }
 
 const NO_TABS: ReadonlySet<Tab> = new Set();
-
-/** The environment is part of the key: a subscriber id alone must never open another tenant's stream. */
-function keyOf(owner: InboxOwner): string {
-  return `${owner.environmentId}:${owner.subscriberId}`;
-}

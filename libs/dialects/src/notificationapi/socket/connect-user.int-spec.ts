@@ -68,7 +68,8 @@ describe('the WebSocket of NotificationAPI', () => {
   /** Delivers a message and announces it as the broadcast record does. @returns its public id */
   async function deliver(subscriberId: string): Promise<string> {
     const messageKey = await fixture.deliver(subscriberId, contentId);
-    const notice = { environment_id: tenant.environmentId, message_key: messageKey, recipient_ids: [subscriberId] };
+    const recipients = { first_recipient_id: subscriberId, last_recipient_id: subscriberId };
+    const notice = { environment_id: tenant.environmentId, message_key: messageKey, ...recipients };
     await gateway.app.get(AnnounceMessages).delivered([notice], ALIVE);
     return encodeMessageId(messageKey, subscriberId);
   }
