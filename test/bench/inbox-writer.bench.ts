@@ -167,14 +167,19 @@ async function prepare(database: Database): Promise<Bench> {
     },
   })).sort((left, right) => (left.id < right.id ? -1 : 1));
   await database.execute({ text: 'CREATE TABLE bench_recipient (id uuid PRIMARY KEY, rendered jsonb NOT NULL)' });
+  const environmentId = newUuid();
   for (const batch of batches(recipients)) {
+    await database.execute({
+      text: `INSERT INTO subscribers.subscriber (environment_id, id, external_id) SELECT $1, id, id::text FROM unnest($2::uuid[]) AS id`,
+      values: [environmentId, batch.map(({ id }) => id)],
+    });
     await database.execute({
       text: 'INSERT INTO bench_recipient SELECT id, rendered::jsonb FROM unnest($1::uuid[], $2::text[]) AS input (id, rendered)',
       values: [batch.map(({ id }) => id), batch.map(({ rendered }) => JSON.stringify(rendered))],
     });
   }
-  await database.execute({ text: 'VACUUM ANALYZE bench_recipient' });
-  return { database, store: new InboxStore(database), recipients, environmentId: newUuid() };
+  await database.execute({ text: 'VACUUM ANALYZE bench_recipient, subscribers.subscriber' });
+  return { database, store: new InboxStore(database), recipients, environmentId };
 }
 
 function* batches(recipients: readonly Recipient[]): Generator<readonly Recipient[]> {

@@ -13,6 +13,6 @@ export * from './kafka/kafka-event-log.js';
 export type { KafkaEventLogOptions } from './kafka/kafka-options.js';
 export * from './outbox/outbox.js';
 export * from './outbox/outbox-relay.js';
-export type { OutboxLane, OutboxLaneStats } from './outbox/outbox.store.js';
+export type { OutboxLane, OutboxLaneStats, OutboxRecord } from './outbox/outbox.store.js';
 export * from './postgres/postgres-event-log.js';
 export * from './record-span.js';

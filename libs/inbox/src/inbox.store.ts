@@ -41,21 +41,9 @@ export class InboxStore {
     return gate === undefined ? undefined : { runState: gate.run_state, pending: gate.pending };
   }
 
-  /** Those of the given people who do not exist any more. The others are read back only when there are any such. */
-  async findGone(environmentId: string, subscriberIds: readonly string[], tx: Sql = this.database): Promise<readonly string[]> {
-    const [row] = await tx.query<{ present: string[] | null }>({
-      name: 'inbox_find_gone',
-      text: `SELECT CASE WHEN count(*) < cardinality($2::uuid[]) THEN coalesce(array_agg(id), '{}') END AS present
-        FROM subscribers.audience WHERE environment_id = $1 AND id = ANY ($2::uuid[])`,
-      values: [environmentId, toUuidArray(subscriberIds)],
-    });
-    if (row === undefined || row.present === null) return [];
-    const present = new Set(row.present);
-    return subscriberIds.filter((id) => !present.has(id));
-  }
-
   /**
-   * Writes one row per recipient and returns the ids of those who had none: a repeat of the same batch writes nothing. The identity
+   * Writes one row per recipient who exists and returns the ids of those who had none: a repeat of the same batch writes nothing. Rendered
+   * rows are written as they are: whoever rendered them has just read the people. The identity
    * (subscriber id, message key) merges redelivered records, re-emitted chunks and the work of a zombie handler. `delivered_at` is
    * the instant of the statement, not of the transaction, which may have waited for its lock.
    */
@@ -97,8 +85,10 @@ const WRITTEN =
 const INSERT_MESSAGES = `
   WITH inserted AS (
     INSERT INTO inbox.message (environment_id, message_key, content_id, run_id, expires_at, delivered_at, subscriber_id)
-    SELECT $1::uuid, $2::uuid, $3::uuid, $4::uuid, $5::timestamptz, statement_timestamp(), recipient.subscriber_id
-    FROM unnest($6::uuid[]) AS recipient (subscriber_id)
+    SELECT $1::uuid, $2::uuid, $3::uuid, $4::uuid, $5::timestamptz, statement_timestamp(), recipient.id
+    FROM subscribers.audience AS recipient
+    WHERE recipient.environment_id = $1::uuid AND recipient.id = ANY ($6::uuid[])
+    ORDER BY recipient.id
     ON CONFLICT DO NOTHING
     RETURNING subscriber_id
   ) ${WRITTEN}`;

@@ -189,7 +189,7 @@ export class DeadLetterStore extends DeadLetterSink {
       const replay = { [REPLAYED_FROM_HEADER]: encodeId('deadLetter', id), [REPLAYED_FOR_HEADER]: row.group_name };
       const lane = TOPICS.find(({ topic }) => topic === row.topic)?.lane ?? 'bulk';
       const record = { key: row.key, value: row.value, headers: { ...row.headers, ...replay } };
-      await this.outbox.appendRecords({ topic: row.topic, lane }, [record], tx);
+      await this.outbox.appendRecords([{ ...record, topic: row.topic, lane }], tx);
       return true;
     });
   }

@@ -5,7 +5,7 @@ import { Gate } from '../conformance/harness.js';
 import { RecordingEventLog } from '../testing/recording-event-log.js';
 import { appendEvents, numberedEvents, numberedTopic, outboxDepth } from './outbox-fixture.js';
 import { OutboxRelay } from './outbox-relay.js';
-import { Outbox } from './outbox.js';
+import { Outbox, recordsOf } from './outbox.js';
 
 const ONE = numberedTopic('test.one.numbered.v1');
 const TWO = numberedTopic('test.two.numbered.v1');
@@ -50,8 +50,7 @@ describe('outbox-relay', () => {
   it('appends committed rows by topic, in order, with key and headers, and deletes them', async () => {
     await test.database.transaction((tx) =>
       outbox.appendRecords(
-        { topic: ONE.topic, lane: 'bulk' },
-        [{ key: 'k', value: Buffer.from('{"n":0}'), headers: { traceparent: '00-1' } }],
+        [{ topic: ONE.topic, lane: 'bulk', key: 'k', value: Buffer.from('{"n":0}'), headers: { traceparent: '00-1' } }],
         tx,
       ),
     );
@@ -62,6 +61,14 @@ describe('outbox-relay', () => {
     expect([numbersOf(ONE.topic), numbersOf(TWO.topic)]).toEqual([upTo(6), upTo(3)]);
     const [first] = log.appends.find(({ topic }) => topic === ONE.topic)?.records ?? [];
     expect(first).toMatchObject({ key: 'k', headers: { traceparent: '00-1' } });
+  });
+
+  it('appends records of several topics and lanes that were added by one statement', async () => {
+    await startRelay();
+    const records = [...recordsOf(ONE, numberedEvents('k', 2)), ...recordsOf(URGENT, numberedEvents('k', 1))];
+    await test.database.transaction((tx) => outbox.appendRecords(records, tx));
+    await isEmpty();
+    expect([numbersOf(ONE.topic), numbersOf(URGENT.topic)]).toEqual([upTo(2), upTo(1)]);
   });
 
   it('appends rows of this process without waiting for a poll', async () => {

@@ -25,6 +25,12 @@ const BUCKET_LOCK_CLASS = 6_238_010;
 /** Rows are counted up to this number, so that a scrape of a long backlog stays cheap. */
 export const OUTBOX_DEPTH_MAX = 100_000;
 
+/** A record and where it goes. */
+export interface OutboxRecord extends AppendRecord {
+  readonly topic: string;
+  readonly lane: OutboxLane;
+}
+
 /** A row that a relay has claimed. */
 export interface OutboxRow extends AppendRecord {
   readonly outboxId: string;
@@ -55,23 +61,23 @@ export class OutboxStore {
   constructor(private readonly database: Database) {}
 
   /** Adds rows in the caller's transaction, in the order of the array. */
-  async insert(topic: string, lane: OutboxLane, records: readonly AppendRecord[], tx: Transaction): Promise<void> {
+  async insert(records: readonly OutboxRecord[], tx: Transaction): Promise<void> {
     const packed = packValues(records.map((record) => record.value));
     await tx.execute({
       name: 'outbox.insert',
       text: `
         INSERT INTO event_log.outbox (lane, topic, bucket, key, headers, value)
-        SELECT $1, $2, bucket, key, headers::json, substring($3::bytea FROM start FOR length)
-        FROM unnest($4::integer[], $5::integer[], $6::smallint[], $7::text[], $8::text[]) WITH ORDINALITY
-          AS item (start, length, bucket, key, headers, position)
+        SELECT lane, topic, bucket, key, headers::json, substring($1::bytea FROM start FOR length)
+        FROM unnest($2::integer[], $3::integer[], $4::text[], $5::text[], $6::smallint[], $7::text[], $8::text[]) WITH ORDINALITY
+          AS item (start, length, lane, topic, bucket, key, headers, position)
         ORDER BY position`,
       values: [
-        lane,
-        topic,
         packed.bytes,
         packed.starts,
         packed.lengths,
-        records.map((record) => bucketOf(topic, record.key)),
+        records.map((record) => record.lane),
+        records.map((record) => record.topic),
+        records.map((record) => bucketOf(record.topic, record.key)),
         records.map((record) => record.key),
         records.map((record) => headersToText(record.headers)),
       ],

@@ -3,9 +3,8 @@ import { RECORD_VALUE_BYTES_MAX, type TopicContract } from '#contracts';
 import { Database, type Transaction } from '#database';
 import { currentTraceparent } from '#telemetry';
 import { RecordTooLargeError } from '../event-log.errors.js';
-import type { AppendRecord } from '../event-log.js';
 import { sliceBySize } from '../postgres/packed-values.js';
-import { OutboxStore, type OutboxLane } from './outbox.store.js';
+import { OutboxStore, type OutboxLane, type OutboxRecord } from './outbox.store.js';
 
 /** Rows and value bytes of one insert statement; larger appends are cut, in order. */
 const INSERT_SLICE = { countMax: 1_000, bytesMax: 8 * 1024 * 1024 } as const;
@@ -32,31 +31,19 @@ export class Outbox {
    * @throws RecordTooLargeError when an event is larger than `RECORD_VALUE_BYTES_MAX`: nothing was added then.
    */
   async append<Event>(contract: TopicContract<Event>, events: readonly Event[], tx: Transaction): Promise<void> {
-    const traceparent = currentTraceparent();
-    const headers = traceparent === undefined ? undefined : { traceparent };
-    const records = events.map((event) => {
-      const record = { key: contract.key(event), value: Buffer.from(JSON.stringify(event), 'utf8') };
-      return headers === undefined ? record : { ...record, headers };
-    });
-    await this.appendRecords({ topic: contract.topic, lane: contract.lane }, records, tx);
+    await this.appendRecords(recordsOf(contract, events), tx);
   }
 
   /**
-   * Adds records as they are, for a replay.
+   * Adds records, of one topic or several, in their order: as one statement where they fit.
    * @throws RecordTooLargeError
    */
-  async appendRecords(
-    target: { readonly topic: string; readonly lane: OutboxLane },
-    records: readonly AppendRecord[],
-    tx: Transaction,
-  ): Promise<void> {
+  async appendRecords(records: readonly OutboxRecord[], tx: Transaction): Promise<void> {
     if (records.length === 0) return;
     const oversized = records.find((record) => record.value.length > RECORD_VALUE_BYTES_MAX);
-    if (oversized !== undefined) throw tooLarge(target.topic, oversized);
-    for (const slice of sliceBySize(records, INSERT_SLICE, (record) => record.value.length)) {
-      await this.store.insert(target.topic, target.lane, slice, tx);
-    }
-    tx.afterCommit(() => this.wake(target.lane));
+    if (oversized !== undefined) throw tooLarge(oversized);
+    for (const slice of sliceBySize(records, INSERT_SLICE, (record) => record.value.length)) await this.store.insert(slice, tx);
+    for (const lane of new Set(records.map((record) => record.lane))) tx.afterCommit(() => this.wake(lane));
   }
 
   /** Calls `onRows` after each commit of this process that added rows; the answer ends it. */
@@ -79,7 +66,18 @@ export class Outbox {
   }
 }
 
-function tooLarge(topic: string, record: AppendRecord): RecordTooLargeError {
-  const message = `An event of ${topic} has ${record.value.length} bytes, the limit is ${RECORD_VALUE_BYTES_MAX}`;
-  return new RecordTooLargeError(message, { details: { topic, bytes: record.value.length, bytes_max: RECORD_VALUE_BYTES_MAX } });
+/** Events as the records of their topic, with the trace that is active now. */
+export function recordsOf<Event>(contract: TopicContract<Event>, events: readonly Event[]): OutboxRecord[] {
+  const { topic, lane } = contract;
+  const traceparent = currentTraceparent();
+  const headers = traceparent === undefined ? undefined : { traceparent };
+  return events.map((event) => {
+    const record = { topic, lane, key: contract.key(event), value: Buffer.from(JSON.stringify(event), 'utf8') };
+    return headers === undefined ? record : { ...record, headers };
+  });
+}
+
+function tooLarge({ topic, value }: OutboxRecord): RecordTooLargeError {
+  const message = `An event of ${topic} has ${value.length} bytes, the limit is ${RECORD_VALUE_BYTES_MAX}`;
+  return new RecordTooLargeError(message, { details: { topic, bytes: value.length, bytes_max: RECORD_VALUE_BYTES_MAX } });
 }

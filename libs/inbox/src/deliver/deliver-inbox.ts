@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { campaignDeliverySettledV1, Clock, inboxMessageDeliveredV1, type DeliveryRequested } from '#contracts';
 import { ContentStore } from '#content';
 import { Database, type Transaction } from '#database';
-import { Outbox, RecordSubjectUnknownError } from '#event-log';
+import { Outbox, type OutboxRecord, RecordSubjectUnknownError, recordsOf } from '#event-log';
 import { SubscriberStore } from '#subscribers';
 import { InboxMessageUndeliverableError, type InboxFailureReason } from '../inbox.errors.js';
 import { InboxStore } from '../inbox.store.js';
@@ -57,9 +57,10 @@ export class DeliverInbox {
       const prepared = decision === 'deliver' ? await this.prepare(request, recipientIds, { progress, tx }) : NOBODY;
       const inserted = await this.inbox.insertMessages(request.environment_id, toMessageBatch(request, prepared), tx);
       const delivered = await this.countDelivered(request, { recipientIds, inserted }, tx);
-      const { outcome, failedRecipients } = settle(decision, { recipientIds, inserted, delivered, failures: prepared.failures });
-      await this.report(request, { outcome, failedRecipients, inserted }, tx);
-      tx.afterCommit(() => onCommitted({ inserted, failures: prepared.failures }));
+      const failures = decision === 'deliver' ? findFailures(recipientIds, delivered, prepared.failures) : NO_FAILURES;
+      const { outcome, failedRecipients } = settle(decision, { recipientIds, inserted, delivered, failures });
+      await this.outbox.appendRecords([...reportOf(request, outcome, failedRecipients), ...noticeOf(request, inserted)], tx);
+      tx.afterCommit(() => onCommitted({ inserted, failures }));
       return outcome;
     });
   }
@@ -77,24 +78,17 @@ export class DeliverInbox {
     return Date.parse(request.expires_at) <= this.clock.now().getTime();
   }
 
-  /** Finds out who can get the message and renders it where it is personal. */
+  /** Finds the content and renders it where it is personal; what is not is written for everybody who exists. */
   private async prepare(
     request: DeliveryRequested,
     recipientIds: readonly string[],
     work: { progress: WorkProgress; tx: Transaction },
   ): Promise<PreparedRecipients> {
     const content = await this.contents.find(request.environment_id, request.content_id, work.tx);
-    if (content === undefined) return { subscriberIds: [], failures: failAll(recipientIds, 'content_missing') };
-    if (content.personalised) {
-      const profiles = await this.subscribers.readProfiles(request.environment_id, recipientIds, work.tx);
-      return renderRecipients({ content, recipientIds, profiles }, work.progress);
-    }
-    const gone = await this.inbox.findGone(request.environment_id, recipientIds, work.tx);
-    const isGone = new Set(gone);
-    return {
-      subscriberIds: gone.length === 0 ? recipientIds : recipientIds.filter((id) => !isGone.has(id)),
-      failures: failAll(gone, 'subscriber_gone'),
-    };
+    if (content === undefined) return { subscriberIds: [], failures: new Map(recipientIds.map((id) => [id, 'content_missing'])) };
+    if (!content.personalised) return { subscriberIds: recipientIds, failures: NO_FAILURES };
+    const profiles = await this.subscribers.readProfiles(request.environment_id, recipientIds, work.tx);
+    return renderRecipients({ content, recipientIds, profiles }, work.progress);
   }
 
   /** Who has the message now. When each recipient was just written the answer is known without asking. */
@@ -106,45 +100,48 @@ export class DeliverInbox {
     if (batch.inserted.length === batch.recipientIds.length) return new Set(batch.inserted);
     return this.inbox.findDelivered(request.environment_id, request.message_key, batch.recipientIds, tx);
   }
-
-  private async report(
-    request: DeliveryRequested,
-    result: { outcome: DeliveryOutcome; failedRecipients: FailedRecipients; inserted: readonly string[] },
-    tx: Transaction,
-  ): Promise<void> {
-    const { outcome, failedRecipients, inserted } = result;
-    if (request.chunk === undefined) {
-      const [reason] = Object.keys(outcome.failed) as InboxFailureReason[];
-      if (reason !== undefined) throw new InboxMessageUndeliverableError(reason);
-    } else {
-      const { delivered, failed, expired, cancelled } = outcome;
-      const counts = { delivered, failed: { ...failed }, expired, cancelled, pending: 0 };
-      const named = Object.keys(failedRecipients).length === 0 ? {} : { failed_recipients: failedRecipients };
-      const settled = { environment_id: request.environment_id, ...request.chunk, channel: 'inbox' as const, ...counts, ...named };
-      await this.outbox.append(campaignDeliverySettledV1, [settled], tx);
-    }
-    const [first, last] = endsOf(inserted);
-    if (first === undefined || last === undefined) return;
-    const recipients = { first_recipient_id: first, last_recipient_id: last };
-    const notice = { environment_id: request.environment_id, message_key: request.message_key, ...recipients };
-    await this.outbox.append(inboxMessageDeliveredV1, [notice], tx);
-  }
 }
 
 /** Ids of those who failed, by reason. */
 type FailedRecipients = Partial<Record<InboxFailureReason, string[]>>;
 
 const DROPPED: DeliveryOutcome = { decision: 'drop', inserted: 0, delivered: 0, failed: {}, expired: 0, cancelled: 0 };
-const NOBODY: PreparedRecipients = { subscriberIds: [], failures: new Map() };
+const NO_FAILURES: ReadonlyMap<string, InboxFailureReason> = new Map();
+const NOBODY: PreparedRecipients = { subscriberIds: [], failures: NO_FAILURES };
 
-/** The lowest and the highest of ids, which are compared as texts in lower case. */
-function endsOf(ids: readonly string[]): [first: string | undefined, last: string | undefined] {
-  const sorted = [...ids].sort();
-  return [sorted[0], sorted.at(-1)];
+/** What is told to the run. A single message has none: that it cannot be delivered is an error of its record. */
+function reportOf(request: DeliveryRequested, outcome: DeliveryOutcome, failedRecipients: FailedRecipients): OutboxRecord[] {
+  if (request.chunk === undefined) {
+    const [reason] = Object.keys(outcome.failed) as InboxFailureReason[];
+    if (reason !== undefined) throw new InboxMessageUndeliverableError(reason);
+    return [];
+  }
+  const { delivered, failed, expired, cancelled } = outcome;
+  const counts = { delivered, failed: { ...failed }, expired, cancelled, pending: 0 };
+  const named = Object.keys(failedRecipients).length === 0 ? {} : { failed_recipients: failedRecipients };
+  const settled = { environment_id: request.environment_id, ...request.chunk, channel: 'inbox' as const, ...counts, ...named };
+  return recordsOf(campaignDeliverySettledV1, [settled]);
 }
 
-function failAll(recipientIds: readonly string[], reason: InboxFailureReason): Map<string, InboxFailureReason> {
-  return new Map(recipientIds.map((id) => [id, reason]));
+/** What is told to the gateways: between which two ids rows were written. */
+function noticeOf(request: DeliveryRequested, inserted: readonly string[]): OutboxRecord[] {
+  const sorted = [...inserted].sort();
+  const [first] = sorted;
+  const last = sorted.at(-1);
+  if (first === undefined || last === undefined) return [];
+  const { environment_id, message_key } = request;
+  return recordsOf(inboxMessageDeliveredV1, [{ environment_id, message_key, first_recipient_id: first, last_recipient_id: last }]);
+}
+
+/** Why those have no message who have none: the reason that was found, or else that they do not exist any more. */
+function findFailures(
+  recipientIds: readonly string[],
+  delivered: ReadonlySet<string>,
+  found: ReadonlyMap<string, InboxFailureReason>,
+): ReadonlyMap<string, InboxFailureReason> {
+  if (delivered.size === recipientIds.length) return NO_FAILURES;
+  const undelivered = recipientIds.filter((id) => !delivered.has(id));
+  return new Map(undelivered.map((id) => [id, found.get(id) ?? 'subscriber_gone']));
 }
 
 function toMessageBatch(request: DeliveryRequested, prepared: PreparedRecipients) {
@@ -172,7 +169,7 @@ function settle(
   },
 ): { outcome: DeliveryOutcome; failedRecipients: FailedRecipients } {
   const failedRecipients: FailedRecipients = {};
-  for (const [id, reason] of batch.failures) if (!batch.delivered.has(id)) (failedRecipients[reason] ??= []).push(id);
+  for (const [id, reason] of batch.failures) (failedRecipients[reason] ??= []).push(id);
   const undelivered = batch.recipientIds.length - batch.delivered.size;
   const outcome = {
     decision,

@@ -108,6 +108,7 @@ describe('the inbox stream', () => {
 
   it('never brings a message to the same subscriber id of another environment', async () => {
     const other = await InboxFixture.make(test.database);
+    await other.addNamesake(anna);
     const stranger = await openTab({ as: await gatewayOf(0).tokenFor({ environmentId: other.environmentId, subscriberId: anna }) });
     const own = await openTab();
     const key = await fixture.deliver(anna, contentId);

@@ -77,6 +77,14 @@ export class InboxFixture {
     return ids.sort();
   }
 
+  /** Somebody here who has the id of somebody elsewhere. */
+  async addNamesake(subscriberId: string): Promise<void> {
+    await this.database.execute({
+      text: `INSERT INTO subscribers.subscriber (environment_id, id, external_id) VALUES ($1, $2, 'namesake')`,
+      values: [this.environmentId, subscriberId],
+    });
+  }
+
   async removeSubscriber(subscriberId: string): Promise<void> {
     await this.database.execute({
       text: 'DELETE FROM subscribers.subscriber WHERE environment_id = $1 AND id = $2',
