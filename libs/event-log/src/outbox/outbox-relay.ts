@@ -28,7 +28,8 @@ const CLAIM_ROWS_MAX = 1_000;
 const CLAIM_BYTES_MAX = 4 * 1024 * 1024;
 /** Age at which a claim is given up unappended. Below the database's idle-in-transaction timeout. */
 const CLAIM_MS_MAX = 10_000;
-const POLL_MS = 1_000;
+/** Rows are announced; the poll finds those whose announcement was lost. */
+const POLL_MS = 2_000;
 const FAULT_PAUSE_MS_MIN = 250;
 const FAULT_PAUSE_MS_MAX = 5_000;
 /** How old shown figures may be: readers of metrics share one look at the table. */
