@@ -1,5 +1,8 @@
 import type { OutgoingHttpHeaders } from 'node:http';
+import { applyDecorators, HttpCode } from '@nestjs/common';
+import { ApiResponse, type ApiResponseOptions } from '@nestjs/swagger';
 import type { FastifyInstance, FastifyReply } from 'fastify';
+import { z } from 'zod';
 import { countMetric } from '#telemetry';
 import { isStorableText } from './text-schema.js';
 
@@ -17,6 +20,13 @@ const STALLED_HEARTBEATS_MAX = 4;
 
 /** Shortest wait before a client reconnects; up to as much again is added at random, so that clients do not return all at once. */
 const RECONNECT_MS_MIN = 2_000;
+
+const EVENT_STREAM_TYPE = 'text/event-stream';
+
+/** What the last event says of the end. */
+const closingSchema = z.object({ reason: z.string() });
+
+type ApiResponseContent = NonNullable<Extract<ApiResponseOptions, { content?: unknown }>['content']>;
 
 /** One event of a stream. */
 export interface StreamEvent {
@@ -61,6 +71,29 @@ export function openEventStream(reply: FastifyReply, options: EventStreamOptions
   stream.onClose(() => streams.delete(stream));
   stream.open();
   return stream;
+}
+
+/**
+ * Documents the answer of a route that opens a stream: the schema is that of one event, whose `data` is JSON.
+ *
+ * @param events what each event carries, by its name. `closing` comes before an orderly end of each stream and need not be named.
+ */
+export function ReturnsEventStream(events: Readonly<Record<string, z.ZodType>>, description: string): MethodDecorator {
+  const anyOf = Object.entries({ ...events, closing: closingSchema }).map(([event, data]) => ({
+    type: 'object',
+    required: ['event', 'data'],
+    properties: { id: { type: 'string' }, event: { const: event }, data: jsonTextOf(data) },
+  }));
+  const content = { [EVENT_STREAM_TYPE]: { schema: { description: 'One event of the stream.', anyOf } } };
+  return applyDecorators(HttpCode(200), ApiResponse({ status: 200, description, content: content as ApiResponseContent }));
+}
+
+/** A schema with an id is a component of the document, put there by the routes that answer with it. */
+function jsonTextOf(schema: z.ZodType): object {
+  const { id } = schema.meta() ?? {};
+  const { $schema: _dialect, ...definition } = z.toJSONSchema(schema, { io: 'output' });
+  const contentSchema = id === undefined ? definition : { $ref: `#/components/schemas/${id}` };
+  return { type: 'string', contentMediaType: 'application/json', contentSchema };
 }
 
 /** How many streams a server has open. */
@@ -111,7 +144,7 @@ class SseStream implements EventStream {
     raw.on('error', () => this.end());
     raw.writeHead(200, {
       ...(this.reply.getHeaders() as OutgoingHttpHeaders),
-      'content-type': 'text/event-stream; charset=utf-8',
+      'content-type': `${EVENT_STREAM_TYPE}; charset=utf-8`,
       'cache-control': 'no-cache, no-transform',
       'x-accel-buffering': 'no',
     });

@@ -16,8 +16,8 @@ const STREAM_BYTES_MAX = 100_000;
 class EchoController {
   @Post('lines')
   @StreamedBody(['application/x-ndjson'], STREAM_BYTES_MAX)
-  async lines(@Body() body: Readable) {
-    return { characters: (await text(body)).length };
+  async lines(@Body() body: Readable | undefined) {
+    return { characters: body === undefined ? 0 : (await text(body)).length };
   }
 
   @Post('echo')
@@ -104,6 +104,11 @@ describe('streamed bodies', () => {
   it('are cut off at their limit', async () => {
     expect((await post('x'.repeat(STREAM_BYTES_MAX))).statusCode).toBe(201);
     expect((await post('x'.repeat(STREAM_BYTES_MAX + 1))).json()).toMatchObject({ status: 413, code: 'body_too_large' });
+  });
+
+  it('may be empty, but must be there', async () => {
+    expect((await post('')).json()).toEqual({ characters: 0 });
+    expect((await app.inject({ method: 'POST', url: '/v1/lines' })).json()).toMatchObject({ status: 400, code: 'validation_failed' });
   });
 
   it('are refused on routes that take JSON, as JSON is on theirs', async () => {

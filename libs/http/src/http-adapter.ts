@@ -15,6 +15,7 @@ import {
   RequestRefusedError,
   RequestTimeoutError,
   UrlInvalidError,
+  ValidationFailedError,
 } from './http.errors.js';
 import { parseJson } from './json-body.js';
 import { classifyError, PROBLEM_MEDIA_TYPE, toProblem } from './problem.js';
@@ -92,6 +93,7 @@ export function createHttpAdapter(config: ConfigOf<typeof httpConfig>): FastifyA
     if (bodyBytesMax !== undefined) route.bodyLimit = bodyBytesMax;
   });
   instance.addHook('onRequest', acceptRequest);
+  instance.addHook('preValidation', async (request) => refuseMissingStream(request));
   instance.addHook('onRequest', async (request, reply) => limitBodyTime(request, reply, config.requestTimeoutMs));
   return adapter;
 }
@@ -158,6 +160,13 @@ function streamBody(request: FastifyRequest, payload: Readable): Readable {
   const { streamedTypes = [], bodyBytesMax = 0 } = request.routeOptions.config as BelfryRouteConfig;
   if (!streamedTypes.includes(mediaTypeOf(request))) throw new MediaTypeUnsupportedError('This route takes application/json.');
   return limitBytes(payload, bodyBytesMax);
+}
+
+/** A route that reads a stream must be given one; it may be empty, and is none where not even its type is said. */
+function refuseMissingStream(request: FastifyRequest): void {
+  const { streamedTypes } = request.routeOptions.config as BelfryRouteConfig;
+  if (streamedTypes === undefined || request.body !== undefined || streamedTypes.includes(mediaTypeOf(request))) return;
+  throw new ValidationFailedError([{ pointer: '', code: 'missing', message: `a body of ${streamedTypes.join(' or ')} is required` }]);
 }
 
 /** The content type without its parameters. */

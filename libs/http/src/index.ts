@@ -55,6 +55,7 @@ export * from './idempotency.js';
 export * from './idempotency.store.js';
 export * from './json-body.js';
 export * from './openapi.js';
+export { problemSchema } from './openapi-problems.js';
 export * from './page.js';
 export * from './problem.js';
 export * from './render-errors-doc.js';

@@ -4,12 +4,14 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { BelfryError, type ErrorFacts } from '#contracts';
+import { ReturnsEventStream } from './event-stream.js';
 import { CursorInvalidError, IdempotencyKeyInvalidError, IdempotencyKeyReusedError } from './http.errors.js';
 import { IdempotencyKey } from './idempotency.js';
+import { problemSchema } from './openapi-problems.js';
 import { buildDocument, findDocumentFaults } from './openapi.js';
 import { pageQuerySchema, type PageQuery, pageSchema } from './page.js';
 import { Returns } from './returns.js';
-import { StreamedBody } from './route-config.js';
+import { PresentsProblems, StreamedBody } from './route-config.js';
 import { Public, Throws } from './routes.js';
 import { createTestApp } from './test-app.js';
 import { textSchema } from './text-schema.js';
@@ -75,6 +77,28 @@ class BellsController {
     return query;
   }
 
+  @Post('toll')
+  @ApiOperation({ summary: 'Toll a bell' })
+  @Public('test')
+  @Returns(204, null, 'It tolls.')
+  @Throws(BellCrackedError)
+  @PresentsProblems({
+    name: 'LoudProblem',
+    schema: problemSchema.extend({ shout: z.string() }),
+    present: (problem) => ({ ...problem, shout: problem.title.toUpperCase() }),
+  })
+  toll(@Body({ schema: newBellSchema }) body: z.infer<typeof newBellSchema>) {
+    return body;
+  }
+
+  @Get('listen')
+  @ApiOperation({ summary: 'Listen to the bells' })
+  @Public('test')
+  @ReturnsEventStream({ rang: bellSchema, silence: z.object({ seconds: z.int() }) }, 'What is heard.')
+  listen() {
+    return undefined;
+  }
+
   @Delete(':bell_id')
   @ApiOperation({ summary: 'Delete a bell' })
   @ApiSecurity('Session')
@@ -126,8 +150,10 @@ describe('buildDocument', () => {
       '/health/ready',
       '/metrics',
       '/v1/bells',
+      '/v1/bells/listen',
       '/v1/bells/ring',
       '/v1/bells/song',
+      '/v1/bells/toll',
       '/v1/bells/{bell_id}',
     ]);
     expect(findDocumentFaults(document)).toEqual([]);
@@ -178,6 +204,50 @@ describe('buildDocument', () => {
     });
     for (const status of ['422', '401', '403', 'default']) expect(responses[status]).toMatchObject({ content: problem });
     expect(Object.keys(buildDocument(app, FACTS).paths['/v1/bells']?.get?.responses ?? {})).not.toContain('401');
+  });
+
+  it('documents what the server itself refuses, each where it can happen', () => {
+    const statusesOf = (path: string, method: 'get' | 'post' | 'delete') =>
+      Object.keys(buildDocument(app, FACTS).paths[path]?.[method]?.responses ?? {});
+    expect(statusesOf('/v1/bells', 'post')).toEqual(['201', '400', '401', '403', '409', '413', '415', '422', '503', 'default']);
+    expect(statusesOf('/v1/bells/song', 'post')).toEqual(['204', '400', '413', '415', 'default']);
+    expect(statusesOf('/v1/bells/{bell_id}', 'delete')).toEqual(['204', '400', '401', '403', '503', 'default']);
+    expect(statusesOf('/v1/bells', 'get')).toEqual(['200', '400', 'default']);
+  });
+
+  it('documents the headers that say how to authenticate and when to come back', () => {
+    const { components, paths } = buildDocument(app, FACTS);
+    const { responses } = paths['/v1/bells']?.post ?? { responses: {} };
+    expect(responses['401']).toMatchObject({ headers: { 'WWW-Authenticate': { $ref: '#/components/headers/WWW-Authenticate' } } });
+    expect(responses['503']).toMatchObject({ headers: { 'Retry-After': { $ref: '#/components/headers/Retry-After' } } });
+    expect(components?.headers).toMatchObject({
+      'WWW-Authenticate': { required: true },
+      'Retry-After': { required: true, schema: { type: 'integer' } },
+    });
+    expect(responses['403']).not.toHaveProperty('headers');
+  });
+
+  it('documents the problems of a route that presents them in another form', () => {
+    const { components, paths } = buildDocument(app, FACTS);
+    const content = { 'application/problem+json': { schema: { $ref: '#/components/schemas/LoudProblem' } } };
+    const operation = paths['/v1/bells/toll']?.post ?? { responses: {} };
+    expect(JSON.stringify(operation)).not.toContain('x-belfry-problem');
+    for (const status of ['400', '409', 'default']) expect(operation.responses[status]).toMatchObject({ content });
+    expect(components?.schemas?.['LoudProblem']).toMatchObject({ properties: { shout: { type: 'string' } } });
+  });
+
+  it('documents an event stream by its events, whose data is JSON', () => {
+    const { responses } = buildDocument(app, FACTS).paths['/v1/bells/listen']?.get ?? { responses: {} };
+    const event = (name: string, contentSchema: object) => ({
+      required: ['event', 'data'],
+      properties: { event: { const: name }, data: { contentMediaType: 'application/json', contentSchema } },
+    });
+    const anyOf = [
+      event('rang', { $ref: '#/components/schemas/Bell' }),
+      event('silence', { properties: { seconds: { type: 'integer' } } }),
+      event('closing', { required: ['reason'] }),
+    ];
+    expect(responses['200']).toMatchObject({ content: { 'text/event-stream': { schema: { anyOf } } } });
   });
 
   it('knows API keys and session tokens', () => {

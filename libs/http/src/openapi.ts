@@ -2,7 +2,8 @@ import type { INestApplication } from '@nestjs/common';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import { z } from 'zod';
 import { overrideDocumented } from './documented-as.js';
-import { PROBLEM_DOCUMENT_TYPE, PUBLIC_EXTENSION } from './routes.js';
+import { addProblems, type DocumentedOperation } from './openapi-problems.js';
+import { PUBLIC_EXTENSION } from './routes.js';
 
 /** Security schemes that guards refer to: `ApiSecurity('ApiKey', [scope])`, `ApiSecurity('Session')`. */
 export const SECURITY_SCHEMES = { apiKey: 'ApiKey', session: 'Session' } as const;
@@ -17,20 +18,6 @@ export interface DocumentFacts {
 }
 
 const METHODS = ['get', 'put', 'post', 'delete', 'patch', 'head', 'options'] as const;
-
-/** Schema of every error answer, for the document only. */
-const problemSchema = z
-  .looseObject({
-    type: z.string().meta({ description: 'Path of the page that explains the code.' }),
-    title: z.string().meta({ description: 'Short sentence, the same for each error of this code.' }),
-    status: z.int().min(400).max(599),
-    detail: z.string().meta({ description: 'What went wrong this time.' }),
-    code: z.string().meta({ description: 'Stable name of the error; switch on this.' }),
-    hint: z.string().meta({ description: 'What you can do about it.' }),
-    request_id: z.string().meta({ description: 'Also in the header X-Request-Id; name it when you report a problem.' }),
-    errors: z.array(z.object({ pointer: z.string(), code: z.string(), message: z.string() })).optional(),
-  })
-  .meta({ description: 'Problem details, RFC 9457.' });
 
 /** The OpenAPI 3.1 document of all controllers of an app, made from the schemas of their decorators. */
 export function buildDocument(app: INestApplication, facts: DocumentFacts): OpenAPIObject {
@@ -58,7 +45,8 @@ export function buildDocument(app: INestApplication, facts: DocumentFacts): Open
     },
   });
   correctRequests(document, optionalBodies);
-  return addProblems(document);
+  for (const { operation } of operationsOf(document)) addProblems(document, operation);
+  return document;
 }
 
 /** The last part of a reference: the name of a component. */
@@ -101,7 +89,7 @@ export function findDocumentFaults(document: OpenAPIObject): string[] {
 
 interface NamedOperation {
   readonly name: string;
-  readonly operation: NonNullable<OpenAPIObject['paths'][string]['get']>;
+  readonly operation: DocumentedOperation;
 }
 
 function operationsOf(document: OpenAPIObject): NamedOperation[] {
@@ -140,23 +128,4 @@ function convertSchema(schema: z.ZodType, io: 'input' | 'output') {
   const { $defs = {}, $schema: _dialect, ...body } = z.toJSONSchema(schema, { io, unrepresentable: 'any', override: overrideDocumented });
   const components = Object.fromEntries(Object.entries($defs).map(([name, { id: _id, ...definition }]) => [name, definition]));
   return { schema: body, components };
-}
-
-/** Each operation may answer with a problem; those with input answer 400, those with a permission 401 and 403. */
-function addProblems(document: OpenAPIObject): OpenAPIObject {
-  const { $schema: _dialect, ...schema } = z.toJSONSchema(problemSchema, { io: 'output' });
-  document.components ??= {};
-  document.components.schemas = { ...document.components.schemas, Problem: schema as Record<string, unknown> };
-  const content = { [PROBLEM_DOCUMENT_TYPE]: { schema: { $ref: '#/components/schemas/Problem' } } };
-  for (const { operation } of operationsOf(document)) {
-    if (operation.requestBody !== undefined || operation.parameters?.some((parameter) => 'in' in parameter && parameter.in === 'query')) {
-      operation.responses['400'] ??= { description: '`validation_failed`: The request is not valid.', content };
-    }
-    if ((operation.security ?? []).length > 0) {
-      operation.responses['401'] ??= { description: 'The credentials are missing or not valid.', content };
-      operation.responses['403'] ??= { description: 'The credentials do not permit this.', content };
-    }
-    operation.responses['default'] ??= { description: 'Any other failure.', content };
-  }
-  return document;
 }

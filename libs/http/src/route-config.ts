@@ -1,6 +1,7 @@
 import { applyDecorators, HttpCode } from '@nestjs/common';
 import { RouteConfig } from '@nestjs/platform-fastify';
-import { ApiConsumes, ApiResponse } from '@nestjs/swagger';
+import { ApiConsumes, ApiExtension, ApiResponse } from '@nestjs/swagger';
+import type { z } from 'zod';
 import type { ProblemPresenter } from './problem.js';
 
 /** What Belfry's decorators leave on a route for the server. */
@@ -68,10 +69,30 @@ export function HidesMethods(): MethodDecorator {
   return addRouteConfig({ hidesMethods: true });
 }
 
+/** Member of an OpenAPI operation that names the form of its problems; the finished document has it no more. */
+export const PROBLEM_EXTENSION = 'x-belfry-problem';
+
+const problemSchemas = new Map<string, z.ZodType>();
+
+/** The schema of a form of problems by the name under which a route documents it. */
+export function problemSchemaOf(name: string): z.ZodType {
+  const schema = problemSchemas.get(name);
+  if (schema === undefined) throw new Error(`No route presents problems as ${name}.`);
+  return schema;
+}
+
+/** A form of problems as clients of another system know them, and its schema in the OpenAPI document. */
+export interface PresentedProblem {
+  readonly name: string;
+  readonly schema: z.ZodType;
+  readonly present: ProblemPresenter;
+}
+
 /**
- * Answers the failures of a route, also those that come before its handler, in the form that clients of another system read. Such a
- * document has all members of ours and more, and may have another status.
+ * Answers the failures of a route, also those that come before its handler, in the form that clients of another system read, and documents
+ * that form. Such a document has all members of ours and more, and may have another status.
  */
-export function PresentsProblems(present: ProblemPresenter): MethodDecorator {
-  return addRouteConfig({ presentProblem: present });
+export function PresentsProblems({ name, schema, present }: PresentedProblem): MethodDecorator {
+  problemSchemas.set(name, schema);
+  return applyDecorators(ApiExtension(PROBLEM_EXTENSION, name), addRouteConfig({ presentProblem: present }));
 }

@@ -1,7 +1,7 @@
 import { Controller, Get, Headers, Param, Res } from '@nestjs/common';
-import { ApiHeader, ApiOperation, ApiProduces, ApiTags } from '@nestjs/swagger';
+import { ApiHeader, ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
-import { openEventStream, Returns, Throws } from '#http';
+import { openEventStream, ReturnsEventStream, Throws } from '#http';
 import { CurrentEnvironment, RequireScope, type EnvironmentContext } from '#tenancy';
 import { RunNotFoundError } from '../campaigns.errors.js';
 import { parseRunId } from '../public-ids.js';
@@ -24,10 +24,13 @@ export class StreamRunController {
 
   @Get(':run_id/stream')
   @ApiOperation({ summary: 'Watch a run' })
-  @ApiProduces('text/event-stream')
   @ApiHeader({ name: 'Last-Event-ID', required: false, description: 'Sent by browsers that reconnect; after the end of the run: 204.' })
   @RequireScope('campaigns:read')
-  @Returns(200, runResourceSchema, 'Events `run`, each with the whole run: one at once, then one per change, until the run is over.')
+  @ReturnsEventStream(
+    { run: runResourceSchema },
+    'Events `run`, each with the whole run: one at once, then one per change, until the run is over.',
+  )
+  @ApiResponse({ status: 204, description: 'The run was over when `Last-Event-ID` was sent: do not reconnect.' })
   @Throws(RunNotFoundError)
   async stream(
     @CurrentEnvironment() { environmentId }: EnvironmentContext,

@@ -1,5 +1,13 @@
+import { z } from 'zod';
 import type { FieldFault } from '#contracts';
-import { type Problem, type ProblemPresenter, type ProblemRequest, ValidationFailedError } from '#http';
+import {
+  type PresentedProblem,
+  type Problem,
+  type ProblemPresenter,
+  type ProblemRequest,
+  problemSchema,
+  ValidationFailedError,
+} from '#http';
 import { IdentityMalformedError, IdentityMismatchError, IdentityMissingError } from '#identity';
 
 const BAD_REQUEST = 400;
@@ -12,6 +20,20 @@ const HASH_CODES: ReadonlySet<string> = new Set(
 );
 const HASH_SENTENCE = 'Please provide a valid HMAC hash';
 
+/** Form of the problems of this dialect, for the document. */
+const novuProblemSchema = problemSchema
+  .extend({
+    statusCode: z.int().min(400).max(599).meta({ description: 'As `status`.' }),
+    timestamp: z.string().meta({ format: 'date-time' }),
+    path: z.string().meta({ description: 'Path of the request.' }),
+    message: z.string().meta({ description: 'What the client shows.' }),
+    errors: z
+      .record(z.string(), z.object({ messages: z.array(z.string()) }))
+      .optional()
+      .meta({ description: 'What is wrong, by field; `general` is the whole document.' }),
+  })
+  .meta({ description: 'Problem details, RFC 9457, with the members that Novu clients read.' });
+
 /**
  * A problem as `@novu/js` reads one: it shows `message`. Our own members stand beside it, so that `code` and `hint` are there for whoever
  * looks. Faults of a body are 422, those of a query 400, by field.
@@ -23,6 +45,12 @@ export const presentNovuSessionProblem: ProblemPresenter = (problem, request) =>
   const status = statusOf(problem, request);
   return present(problem, request, status === UNAUTHORIZED ? BAD_REQUEST : status);
 };
+
+/** The problems of routes behind a session. */
+export const novuProblem: PresentedProblem = { name: 'NovuProblem', schema: novuProblemSchema, present: presentNovuProblem };
+
+/** The problems of the route that opens sessions. */
+export const novuSessionProblem: PresentedProblem = { ...novuProblem, present: presentNovuSessionProblem };
 
 function statusOf({ code, status }: Problem, { method }: ProblemRequest): number {
   return code === ValidationFailedError.facts.code && method !== 'GET' ? UNPROCESSABLE : status;

@@ -2,7 +2,7 @@ import { applyDecorators } from '@nestjs/common';
 import { ApiResponse } from '@nestjs/swagger';
 import type { FastifyRequest } from 'fastify';
 import { PresentsProblems, PROBLEM_DOCUMENT_TYPE } from '#http';
-import { presentNovuProblem } from './novu-problem.js';
+import { novuProblem } from './novu-problem.js';
 
 /** The header in which these clients name themselves: `@novu/js@3.19.2`. */
 const CLIENT_HEADER = 'novu-client-version';
@@ -28,5 +28,5 @@ export function NovuProblems(descriptions: Readonly<Record<number, string>>): Me
 
 /** A route behind a session of this dialect: its failures are told as these clients read them. */
 export function NovuRoute(descriptions: Readonly<Record<number, string>> = {}): MethodDecorator {
-  return applyDecorators(NovuProblems(descriptions), PresentsProblems(presentNovuProblem));
+  return applyDecorators(NovuProblems(descriptions), PresentsProblems(novuProblem));
 }

@@ -1,8 +1,11 @@
 import { All, Controller, Delete, Patch, Post } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
+import { HidesMethods, MethodNotAllowedError } from '#http';
 import { RequireSession, SeesContexts } from '#identity';
 import { NovuRouteUnsupportedError } from './novu.errors.js';
 import { NovuRoute } from './novu-route.js';
+
+const READING_METHODS = ['GET', 'HEAD'];
 
 /** Routes that these clients have and we do not: they get an answer that their developers can read. */
 @ApiExcludeController()
@@ -28,7 +31,15 @@ export class NovuUnservedController {
     throw new NovuRouteUnsupportedError();
   }
 
-  @Patch(['preferences', 'preferences/bulk', 'preferences/:id', 'subscriptions/:id/preferences/:workflow'])
+  /** Preferences are read only: the paths of those that can be read say which methods they have. */
+  @Patch(['preferences', 'preferences/global'])
+  @HidesMethods()
+  @NovuRoute()
+  changePreference(): never {
+    throw new MethodNotAllowedError(READING_METHODS);
+  }
+
+  @Patch(['preferences/bulk', 'preferences/:id', 'subscriptions/:id/preferences/:workflow'])
   @NovuRoute()
   prefer(): never {
     throw new NovuRouteUnsupportedError();

@@ -4,7 +4,9 @@ import { formatEventId, NO_MESSAGE_KEY } from './event-id.js';
 import type { TabEvent } from './tab-registry.js';
 
 /** Why a tab has to read its list again: the stream cannot tell it all that changed. */
-export type ResyncReason = 'position_invalid' | 'too_much_missed' | 'all_changed';
+export const RESYNC_REASONS = ['position_invalid', 'too_much_missed', 'all_changed'] as const;
+
+export type ResyncReason = (typeof RESYNC_REASONS)[number];
 
 /** A message that came, or that changed, with its whole present state. */
 export function messageEvent(event: 'message.delivered' | 'message.updated', row: MessageRow, message: InboxMessage): TabEvent {

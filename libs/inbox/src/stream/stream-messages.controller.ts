@@ -1,20 +1,27 @@
 import { Controller, Get, Headers, Query, Res } from '@nestjs/common';
-import { ApiHeader, ApiOperation, ApiProduces, ApiTags } from '@nestjs/swagger';
+import { ApiHeader, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { BelfryConfig } from '#config';
-import { openEventStream, Returns, textSchema, Throws } from '#http';
+import { openEventStream, ReturnsEventStream, textSchema, Throws } from '#http';
 import { CurrentSession, RequireSession, type Session, SessionExpiresAt, TakesStreamTicket } from '#identity';
 import { z } from 'zod';
 import { inboxConfig } from '../inbox.config.js';
 import { InboxStreamCapacityError, InboxStreamLimitError } from '../inbox.errors.js';
+import { inboxMessageSchema, unreadCountSchema } from '../message.js';
+import { RESYNC_REASONS } from './message-events.js';
 import { StreamMessages } from './stream-messages.js';
 
-const streamSchema = z.string().meta({
-  description:
-    'Server-sent events (text/event-stream). `message.delivered` and `message.updated` carry a whole InboxMessage: merge by its id, because ' +
-    'after a reconnect a message may come twice. `unread_count` carries an InboxUnreadCount. `resync` says why the list has to be read again: ' +
-    '`all_changed`, `too_much_missed` or `position_invalid`. `closing` comes before an orderly end.',
-});
+const STREAM_EVENTS = {
+  'message.delivered': inboxMessageSchema,
+  'message.updated': inboxMessageSchema,
+  unread_count: unreadCountSchema,
+  resync: z.object({ reason: z.enum(RESYNC_REASONS) }),
+};
+
+const STREAM_DESCRIPTION =
+  'The stream. `message.delivered` and `message.updated` carry a whole message: merge by its id, because after a reconnect a message may come ' +
+  'twice. `resync` says why the list has to be read again. The stream ends when the session token expires: refresh the token and reconnect ' +
+  'with Last-Event-ID.';
 
 const LAST_EVENT_ID_LENGTH_MAX = 100;
 
@@ -40,7 +47,6 @@ export class StreamMessagesController {
 
   @Get()
   @ApiOperation({ summary: 'Stream the messages of an inbox as they come' })
-  @ApiProduces('text/event-stream')
   @ApiHeader({
     name: 'Last-Event-ID',
     required: false,
@@ -48,7 +54,7 @@ export class StreamMessagesController {
   })
   @RequireSession('inbox')
   @TakesStreamTicket()
-  @Returns(200, streamSchema, 'The stream. It ends when the session token expires: refresh the token and reconnect with Last-Event-ID.')
+  @ReturnsEventStream(STREAM_EVENTS, STREAM_DESCRIPTION)
   @Throws(InboxStreamLimitError, InboxStreamCapacityError)
   async stream(
     @CurrentSession() session: Session,

@@ -5,7 +5,7 @@ import { Returns } from '#http';
 import { VapidKeys } from '#push';
 import { z } from 'zod';
 import { AdmitUser } from '../admit/admit-user.js';
-import { readUserProof, ThrowsRefusals, USER_PATH, UserRoute } from '../admit/user-request.js';
+import { readUserProof, ThrowsUserRefusals, USER_PATH, UserRoute } from '../admit/user-request.js';
 
 const metadataSchema = z
   .object({
@@ -30,7 +30,7 @@ export class AccountMetadataController {
   @Get()
   @ApiOperation({ summary: 'Read what a client has to know of the environment' })
   @Returns(200, metadataSchema, 'The VAPID key of the environment.')
-  @ThrowsRefusals()
+  @ThrowsUserRefusals()
   async read(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<z.infer<typeof metadataSchema>> {
     const { environmentId } = await this.admitUser.run({ ...readUserProof(request), surface: 'push' }, { request, reply });
     const { publicKey } = await this.vapidKeys.readLive(environmentId);

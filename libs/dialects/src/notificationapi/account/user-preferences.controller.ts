@@ -4,7 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Returns } from '#http';
 import { z } from 'zod';
 import { AdmitUser } from '../admit/admit-user.js';
-import { readUserProof, ThrowsRefusals, USER_PATH, UserRoute } from '../admit/user-request.js';
+import { readUserProof, ThrowsUserRefusals, USER_PATH, UserRoute } from '../admit/user-request.js';
 
 const nothing = z.array(z.never()).max(0);
 
@@ -22,7 +22,7 @@ export class UserPreferencesController {
   @Get()
   @ApiOperation({ summary: 'Read the preferences of a user' })
   @Returns(200, preferencesSchema, 'What the user can configure: nothing, notification by notification.')
-  @ThrowsRefusals()
+  @ThrowsUserRefusals()
   async read(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<z.infer<typeof preferencesSchema>> {
     await this.admitUser.run({ ...readUserProof(request), surface: 'preferences' }, { request, reply });
     return { preferences: [], notifications: [], subNotifications: [] };

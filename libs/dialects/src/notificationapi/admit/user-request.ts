@@ -21,12 +21,17 @@ export function UserRoute(): MethodDecorator & ClassDecorator {
   );
 }
 
-/**
- * Documents the refusals of a route that admits users, and its other failures. NotificationAPI's server package does not escape ids in every
- * path: what is then asked of a shorter path is answered as unknown.
- */
+/** Documents the refusals of a route that admits users, and its other failures. */
 export function ThrowsRefusals(...others: readonly ErrorClass[]): MethodDecorator {
-  return applyDecorators(Throws(...PROOF_REFUSALS, OriginNotAllowedError, RateLimitedError, ...others), HidesMethods());
+  return Throws(...PROOF_REFUSALS, OriginNotAllowedError, RateLimitedError, ...others);
+}
+
+/**
+ * {@link ThrowsRefusals} of a route below {@link USER_PATH}. NotificationAPI's server package does not escape ids in every path: what is then
+ * asked of a shorter path is answered as unknown.
+ */
+export function ThrowsUserRefusals(...others: readonly ErrorClass[]): MethodDecorator {
+  return applyDecorators(ThrowsRefusals(...others), HidesMethods());
 }
 
 /** The user of the path and the hash of the header. @throws IdentityMissingError, IdentityMalformedError, IdentityMismatchError */

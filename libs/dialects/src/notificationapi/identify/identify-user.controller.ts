@@ -5,7 +5,7 @@ import { JsonBodyAs, Returns } from '#http';
 import { PushEndpointNotAllowedError, PushSubscriptionUnprovenError } from '#push';
 import { AttributesTooManyError, SubscriberInvalidError, SubscriberNotFoundError } from '#subscribers';
 import { AdmitUser } from '../admit/admit-user.js';
-import { readUserProof, ThrowsRefusals, USER_PATH, UserRoute } from '../admit/user-request.js';
+import { readUserProof, ThrowsUserRefusals, USER_PATH, UserRoute } from '../admit/user-request.js';
 import { NotificationApiUserMismatchError } from '../notificationapi.errors.js';
 import { IdentifyUser } from './identify-user.js';
 import { type NotificationApiUser, type UserBody, userBodySchema, userSchema } from './user-body.js';
@@ -27,7 +27,7 @@ export class IdentifyUserController {
     description: 'As notificationapi-js-client-sdk and @notificationapi/core do. Creates the subscriber when the proof is good.',
   })
   @Returns(200, userSchema, 'The user as it is kept.')
-  @ThrowsRefusals(
+  @ThrowsUserRefusals(
     NotificationApiUserMismatchError,
     PushEndpointNotAllowedError,
     PushSubscriptionUnprovenError,
@@ -49,7 +49,7 @@ export class IdentifyUserController {
   @Get()
   @ApiOperation({ summary: 'Read a user' })
   @Returns(200, userSchema, 'The user as it is kept.')
-  @ThrowsRefusals(SubscriberNotFoundError)
+  @ThrowsUserRefusals(SubscriberNotFoundError)
   async read(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<NotificationApiUser> {
     const user = await this.admitUser.run({ ...readUserProof(request), surface: 'identify' }, { request, reply });
     const found = await this.identifyUser.read(user);

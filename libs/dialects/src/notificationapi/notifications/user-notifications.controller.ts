@@ -5,7 +5,7 @@ import { documentedAs, JsonBodyAs, Returns, textSchema } from '#http';
 import { InboxMessageNotFoundError } from '#inbox';
 import { z } from 'zod';
 import { AdmitUser } from '../admit/admit-user.js';
-import { readUserProof, ThrowsRefusals, USER_PATH, UserRoute } from '../admit/user-request.js';
+import { readUserProof, ThrowsUserRefusals, USER_PATH, UserRoute } from '../admit/user-request.js';
 import { notificationSchema } from './notification.js';
 import { NOTIFICATIONS_PER_PAGE_MAX, TRACKING_IDS_MAX, UserNotifications } from './user-notifications.js';
 
@@ -71,7 +71,7 @@ export class UserNotificationsController {
   @Get()
   @ApiOperation({ summary: 'List the in-app notifications of a user' })
   @Returns(200, notificationPageSchema, 'The notifications, newest first; archived ones are left out.')
-  @ThrowsRefusals()
+  @ThrowsUserRefusals()
   async list(
     @Query({ schema: listQuerySchema }) query: z.infer<typeof listQuerySchema>,
     @Req() request: FastifyRequest,
@@ -85,7 +85,7 @@ export class UserNotificationsController {
   @JsonBodyAs('text/plain')
   @ApiOperation({ summary: 'Tell that in-app notifications were opened, clicked or archived' })
   @Returns(200, changedSchema, 'How many of the notifications there are; those of others count as unknown.')
-  @ThrowsRefusals(InboxMessageNotFoundError)
+  @ThrowsUserRefusals(InboxMessageNotFoundError)
   async change(
     @Body({ schema: changeBodySchema }) body: z.infer<typeof changeBodySchema>,
     @Req() request: FastifyRequest,

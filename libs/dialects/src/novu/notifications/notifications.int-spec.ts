@@ -339,6 +339,16 @@ describe('preferences and what is not served', () => {
     expect((await read('/global')).body).toEqual({ data: wanted(false) });
   });
 
+  it('says that the paths of preferences can only be read', async () => {
+    for (const path of ['/preferences', '/preferences/global']) {
+      const answer = await gateway.call({ method: 'PATCH', url: `/v1/inbox${path}`, token, payload: {} });
+      expect(answer, path).toMatchObject({
+        status: 405,
+        body: { code: 'method_not_allowed', statusCode: 405, message: expect.any(String) },
+      });
+    }
+  });
+
   it('answers 404 with a reason that the client shows', async () => {
     const [id = ''] = await deliver();
     const calls = [
@@ -346,7 +356,6 @@ describe('preferences and what is not served', () => {
       ['PATCH', `/notifications/${id}/complete`],
       ['DELETE', `/notifications/${id}/delete`],
       ['POST', '/notifications/delete'],
-      ['PATCH', '/preferences'],
       ['PATCH', '/preferences/bulk'],
       ['PATCH', '/preferences/some-workflow'],
     ] as const;

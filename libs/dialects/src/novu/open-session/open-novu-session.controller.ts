@@ -4,7 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { PresentsProblems, Public, Returns } from '#http';
 import { admitOrigin, BrowserFacing } from '#identity';
-import { presentNovuSessionProblem } from '../novu-problem.js';
+import { novuSessionProblem } from '../novu-problem.js';
 import { NovuProblems, sdkOfNovu } from '../novu-route.js';
 import { canonicalContext, contextDigestOf, contextKeysOf } from './novu-context.js';
 import { type NovuSessionBody, novuSessionBodySchema, personOf } from './novu-session-body.js';
@@ -53,7 +53,7 @@ export class OpenNovuSessionController {
     422: 'The body is not valid.',
     429: 'Too many calls.',
   })
-  @PresentsProblems(presentNovuSessionProblem)
+  @PresentsProblems(novuSessionProblem)
   async open(
     @Body({ schema: novuSessionBodySchema }) body: NovuSessionBody,
     @Req() request: FastifyRequest,
