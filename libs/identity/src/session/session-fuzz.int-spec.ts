@@ -1,13 +1,12 @@
 import { createHmac } from 'node:crypto';
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { fuzzRuns } from '#testing';
+import { fuzzRuns, fuzzTimeoutMs } from '#testing';
 import { ALLOWED_ORIGIN, SessionApp, type SeededTenant } from '../testing/session-app.js';
 import { decodeProofHash } from '../verify/decode-hash.js';
 
 /** Cases that a run of the suite tries; `FUZZ_RUNS` tries more. */
 const RUNS = 400;
-const TEST_MS_MAX = Math.max(120_000, fuzzRuns(RUNS) * 60);
 const ID = 'user-123';
 
 let gateway: SessionApp;
@@ -170,6 +169,6 @@ describe('POST /v1/session, whatever comes', () => {
       expect(opened).toBeGreaterThan(0);
       expect(refused).toBeGreaterThan(opened);
     },
-    TEST_MS_MAX,
+    fuzzTimeoutMs(RUNS),
   );
 });

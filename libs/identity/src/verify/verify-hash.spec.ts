@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { fuzzRuns } from '#testing';
+import { fuzzRuns, fuzzTimeoutMs } from '#testing';
 import { isSubscriberId } from './claim.js';
 import { type Proof, REFUSAL_REASONS, type Verdict } from './proof.js';
 import { verifyHash } from './verify-hash.js';
@@ -387,7 +387,7 @@ describe('verifyHash under random input', { timeout: 60_000 }, () => {
     fc.base64String({ minLength: 40, maxLength: 48 }),
   );
 
-  it('has a verdict for everything and throws for nothing', () => {
+  it('has a verdict for everything and throws for nothing', { timeout: fuzzTimeoutMs(500) }, () => {
     fc.assert(
       fc.property(anything, anything, (id, hash) => {
         expect(REFUSAL_REASONS).toContain(reasonOf(hash, id ?? null));
@@ -396,7 +396,7 @@ describe('verifyHash under random input', { timeout: 60_000 }, () => {
     );
   });
 
-  it('accepts each spelling of the right MAC for every valid id', () => {
+  it('accepts each spelling of the right MAC for every valid id', { timeout: fuzzTimeoutMs(500) }, () => {
     const ids = fc.string({ unit: 'binary', minLength: 1, maxLength: 255 }).filter(isSubscriberId);
     fc.assert(
       fc.property(ids, fc.string({ minLength: 1 }), fc.constantFrom(...spellings), (id, secret, spell) => {
@@ -407,7 +407,7 @@ describe('verifyHash under random input', { timeout: 60_000 }, () => {
     );
   });
 
-  it('accepts a changed spelling only when it still denotes the same MAC in canonical form', () => {
+  it('accepts a changed spelling only when it still denotes the same MAC in canonical form', { timeout: fuzzTimeoutMs(1_000) }, () => {
     const mac = macOf(ID);
     const canonical = new Set(spellings.map((spell) => spell(mac)));
     const edits = fc.record({

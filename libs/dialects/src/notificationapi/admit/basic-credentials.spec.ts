@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { IdentityMalformedError, IdentityMismatchError, IdentityMissingError } from '#identity';
-import { fuzzRuns } from '#testing';
+import { fuzzRuns, fuzzTimeoutMs } from '#testing';
 import { readBasicHash } from './basic-credentials.js';
 
 const CLIENT = `pk_live_${'a'.repeat(43)}`;
@@ -61,7 +61,7 @@ describe('readBasicHash', () => {
     }
   });
 
-  it('gives back exactly what a client put in, for any id and any hash without a colon', () => {
+  it('gives back exactly what a client put in, for any id and any hash without a colon', { timeout: fuzzTimeoutMs(500) }, () => {
     const id = fc.string({ unit: 'binary', minLength: 1, maxLength: 60 }).filter((text) => !/\p{Surrogate}/u.test(text));
     const hash = fc.string({ unit: 'grapheme-ascii', minLength: 1, maxLength: 60 }).filter((text) => !text.includes(':'));
     fc.assert(
@@ -74,7 +74,7 @@ describe('readBasicHash', () => {
     );
   });
 
-  it('throws nothing but refusals, and accepts no header that does not name the user', () => {
+  it('throws nothing but refusals, and accepts no header that does not name the user', { timeout: fuzzTimeoutMs(500) }, () => {
     fc.assert(
       fc.property(
         fc.oneof(
