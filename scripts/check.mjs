@@ -4,10 +4,10 @@ import { spawn } from 'node:child_process';
 
 const PARALLEL_STEPS = 2;
 const STEPS = [
-  { name: 'types', args: ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.json'] },
-  { name: 'types of the browser client', args: ['node_modules/typescript/bin/tsc', '-p', 'libs/web-sdk/tsconfig.json'] },
-  { name: 'types of the service worker', args: ['node_modules/typescript/bin/tsc', '-p', 'libs/web-sdk/src/worker/tsconfig.json'] },
-  { name: 'format', args: ['node_modules/prettier/bin/prettier.cjs', '--check', '--log-level', 'warn', '--cache', '.'] },
+  { name: 'types', args: ['node_modules/typescript-native/bin/tsc', '-p', 'tsconfig.json'] },
+  { name: 'types of the browser client', args: ['node_modules/typescript-native/bin/tsc', '-p', 'libs/web-sdk/tsconfig.json'] },
+  { name: 'types of the service worker', args: ['node_modules/typescript-native/bin/tsc', '-p', 'libs/web-sdk/src/worker/tsconfig.json'] },
+  { name: 'format', args: ['node_modules/oxfmt/bin/oxfmt', '--check', '.'] },
   { name: 'lint', args: ['node_modules/oxlint/bin/oxlint', '--type-aware', '--deny-warnings', 'apps', 'libs', 'test', 'scripts'] },
   {
     name: 'dependency rules',

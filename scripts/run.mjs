@@ -55,7 +55,7 @@ function build({ clean }) {
   if (clean) rmSync(join(ROOT, 'dist'), { recursive: true, force: true });
   note('building …');
   const startedAt = new Date();
-  runToEnd(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', join(ROOT, 'tsconfig.build.json')]);
+  runToEnd(process.execPath, [join(ROOT, 'node_modules/typescript-native/bin/tsc'), '-p', join(ROOT, 'tsconfig.build.json')]);
   runToEnd(process.execPath, [join(ROOT, 'scripts/build-web-sdk.mjs')]);
   writeFileSync(BUILD_STAMP, `${startedAt.toISOString()}\n`);
 }

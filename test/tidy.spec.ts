@@ -100,7 +100,7 @@ describe('tidy', () => {
   it('pins every dependency exactly', () => {
     const manifest = JSON.parse(read('package.json')) as Record<string, Record<string, string>>;
     const versions = Object.entries({ ...manifest['dependencies'], ...manifest['devDependencies'] });
-    expect(versions.filter(([, version]) => !/^\d+\.\d+\.\d+(-[\w.]+)?$/.test(version))).toEqual([]);
+    expect(versions.filter(([, version]) => !/^(npm:[\w-]+@)?\d+\.\d+\.\d+(-[\w.]+)?$/.test(version))).toEqual([]);
   });
 
   it('leaves nothing open and names no host of a registry', () => {

@@ -27,7 +27,9 @@ export interface Receipt {
  * - `valid`: the holder was given the message.
  */
 export type ReceiptVerification =
-  { readonly verdict: 'valid'; readonly receipt: Receipt } | { readonly verdict: 'forged' } | { readonly verdict: 'expired' };
+  | { readonly verdict: 'valid'; readonly receipt: Receipt }
+  | { readonly verdict: 'forged' }
+  | { readonly verdict: 'expired' };
 
 /**
  * How long after the end of its message a receipt is good: a device goes on showing what came in time, and may be offline for weeks

@@ -3,7 +3,8 @@ const CARRIAGE_RETURN = 0x0d;
 
 /** One line of a stream without its end; `tooLong` lines come without their bytes. */
 export type Line =
-  { readonly number: number; readonly tooLong: false; readonly bytes: Buffer } | { readonly number: number; readonly tooLong: true };
+  | { readonly number: number; readonly tooLong: false; readonly bytes: Buffer }
+  | { readonly number: number; readonly tooLong: true };
 
 /**
  * Splits a stream of bytes at line feeds (a carriage return before one belongs to the line's end). Holds one line at most: of a line

@@ -34,7 +34,8 @@ export interface ColumnPlan {
 
 /** A record as a change, or why it is none. */
 export type RecordOutcome =
-  { readonly ok: true; readonly patch: SubscriberPatch } | { readonly ok: false; readonly code: string; readonly reason: string };
+  | { readonly ok: true; readonly patch: SubscriberPatch }
+  | { readonly ok: false; readonly code: string; readonly reason: string };
 
 const FIELD_KEYS = { '@locale': 'locale', '@time_zone': 'time_zone', '@unsubscribed': 'unsubscribed' } as const;
 const LIST_SEPARATOR = ';';

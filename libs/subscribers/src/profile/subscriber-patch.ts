@@ -32,7 +32,8 @@ export interface SubscriberPatchInput {
 
 /** The checked change, or everything that is wrong with the input. */
 export type PatchOutcome =
-  { readonly ok: true; readonly patch: SubscriberPatch } | { readonly ok: false; readonly faults: readonly [FieldFault, ...FieldFault[]] };
+  | { readonly ok: true; readonly patch: SubscriberPatch }
+  | { readonly ok: false; readonly faults: readonly [FieldFault, ...FieldFault[]] };
 
 const REMOVED = { ok: true, value: null } as const;
 /** A control character takes six bytes in JSON: `\u001f`. */

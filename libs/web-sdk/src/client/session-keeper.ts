@@ -28,7 +28,9 @@ export type SubscriberProof =
  * which your server opened itself.
  */
 export type Identity =
-  SubscriberProof | { readonly proof: () => Promise<SubscriberProof> } | { readonly session: () => Promise<SessionTicket> };
+  | SubscriberProof
+  | { readonly proof: () => Promise<SubscriberProof> }
+  | { readonly session: () => Promise<SessionTicket> };
 
 /** A token is renewed when less of its life is left, so that no request is under way when it ends. */
 const RENEW_AHEAD_MS = 120_000;
