@@ -4,6 +4,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { BelfryError, type ErrorFacts } from '#contracts';
+import { listCursor } from './cursor.js';
 import { JSON_DEPTH_MAX, JSON_VALUES_MAX } from './json-body.js';
 import { pageQuerySchema, type PageQuery } from './page.js';
 import { Returns } from './returns.js';
@@ -60,7 +61,7 @@ class BellsController {
 
   @Get()
   @Returns(200, z.object({ limit: z.int() }), 'The page.')
-  list(@Query({ schema: pageQuerySchema }) query: PageQuery) {
+  list(@Query({ schema: pageQuerySchema(listCursor('bells')) }) query: PageQuery) {
     return query;
   }
 

@@ -28,9 +28,9 @@
  *   `textSchema` for texts. Bodies and URLs with NUL characters or lone surrogates are refused before any handler (400), as are
  *   deep, huge, compressed and non-JSON ones.
  * - Failures: throw a `BelfryError` subclass; the filter answers with its facts as problem+json. Never catch to answer yourself.
- * - Lists: `@Query({ schema: pageQuerySchema })`, `@Returns(200, pageSchema(itemSchema, 'CampaignPage'), '…')`, fetch `limit + 1` rows and
- *   return `toPage(rows, limit, present, (row) => cursors.encode({ … }))` with `const cursors = listCursor('campaigns', { … })`; read cursors
- *   with `cursors.decode(query.cursor)`.
+ * - Lists: `const cursors = listCursor('campaigns')`, `@Query({ schema: pageQuerySchema(cursors) })`, `@Returns(200, pageSchema(itemSchema,
+ *   'CampaignPage'), '…')`, fetch `limit + 1` rows after `cursors.decode(query.cursor)` and return `toPage(rows, limit, present, (row) =>
+ *   cursors.encode(row.id))`.
  * - Repeatable writes, inside the story: `this.idempotency.run({ environmentId, route: 'POST /v1/campaigns/:id/trigger', key,
  *   requestHash: hashRequest({ campaignId, body }) }, tx, async () => answer)`. The answer is stored as JSON and given to repeats; no key, no record.
  * - Event streams: `@Res() reply: FastifyReply`, `const stream = openEventStream(reply)`, `stream.send({ id, event, data })`, `stream.onClose(…)`.

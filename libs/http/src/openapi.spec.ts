@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { BelfryError, type ErrorFacts } from '#contracts';
 import { ReturnsEventStream } from './event-stream.js';
+import { listCursor } from './cursor.js';
 import { CursorInvalidError, IdempotencyKeyInvalidError, IdempotencyKeyReusedError } from './http.errors.js';
 import { IdempotencyKey } from './idempotency.js';
 import { problemSchema } from './openapi-problems.js';
@@ -73,7 +74,7 @@ class BellsController {
   @ApiOperation({ summary: 'List bells' })
   @Public('test')
   @Returns(200, pageSchema(bellSchema, 'BellPage'), 'One page.')
-  list(@Query({ schema: pageQuerySchema }) query: PageQuery) {
+  list(@Query({ schema: pageQuerySchema(listCursor('bells')) }) query: PageQuery) {
     return query;
   }
 

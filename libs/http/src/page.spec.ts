@@ -1,29 +1,45 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { CURSOR_CHARACTERS_MAX, listCursor } from './cursor.js';
+import { listCursor, numberedListCursor } from './cursor.js';
+import { overrideDocumented } from './documented-as.js';
 import { CursorInvalidError } from './http.errors.js';
-import { toPage } from './page.js';
+import { pageQuerySchema, toPage } from './page.js';
 import { textSchema } from './text-schema.js';
 
-const cursors = listCursor('bells', { id: z.string(), at: z.string() });
+const cursors = listCursor('bells');
+const numbered = numberedListCursor('lines');
+const ID = '01a21857-c9b2-7dbc-9f2b-470d1f63ac05';
+const CURSOR = 'bells_01a21857c9b27dbc9f2b470d1f63ac05';
 
 describe('cursors', () => {
   it('give back the place they were made of, and the start where there is none', () => {
-    const position = { id: 'cmp_1', at: '2026-01-02T03:04:05.123456Z' };
-    expect(cursors.decode(cursors.encode(position))).toEqual(position);
+    expect(cursors.encode(ID)).toBe(CURSOR);
+    expect(cursors.decode(CURSOR)).toBe(ID);
     expect(cursors.decode(undefined)).toBeUndefined();
+    for (const line of [0, 7, 999_999_999]) expect(numbered.decode(numbered.encode(line))).toBe(line);
   });
 
   it.each([
-    ['of another list with places of the same form', listCursor('songs', { id: z.string(), at: z.string() }).encode({ id: 'a', at: 'b' })],
-    ['of another form', Buffer.from('{"list":"bells","place":{"offset":3}}').toString('base64url')],
-    ['that is not base64url', 'äöü'],
-    ['with padding', `${cursors.encode({ id: 'a', at: 'b' })}=`],
-    ['that is not JSON', Buffer.from('{').toString('base64url')],
-    ['that is too long', 'A'.repeat(CURSOR_CHARACTERS_MAX + 1)],
+    ['of another list with places of the same form', listCursor('songs').encode(ID)],
+    ['of a list whose name begins alike', CURSOR.replace('_', '-old_')],
+    ['in capitals', CURSOR.toUpperCase()],
+    ['that is cut off', CURSOR.slice(0, -1)],
+    ['that is too long', `${CURSOR}0`],
+    ['with a line break', `${CURSOR}\n`],
     ['that is empty', ''],
   ])('refuse one %s', (_, cursor) => {
     expect(() => cursors.decode(cursor)).toThrow(CursorInvalidError);
+  });
+
+  it.each([-1, 1.5, 1_000_000_000])('are not made of %s, which is no place of a numbered list', (line) => {
+    expect(() => numbered.encode(line)).toThrow('is no place');
+  });
+
+  it('are documented by what decodes', () => {
+    const { properties = {} } = z.toJSONSchema(pageQuerySchema(cursors), { io: 'input', override: overrideDocumented });
+    const { pattern = '' } = properties['cursor'] as { pattern?: string };
+    expect(CURSOR).toMatch(new RegExp(pattern));
+    expect(listCursor('songs').encode(ID)).not.toMatch(new RegExp(pattern));
   });
 });
 

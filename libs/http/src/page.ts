@@ -1,7 +1,6 @@
 import { z } from 'zod';
-import { CURSOR_CHARACTERS_MAX } from './cursor.js';
+import type { ListCursor } from './cursor.js';
 import { documentedAs } from './documented-as.js';
-import { textSchema } from './text-schema.js';
 
 /** Most items of one page. */
 export const PAGE_ITEMS_MAX = 100;
@@ -9,25 +8,26 @@ export const PAGE_ITEMS_MAX = 100;
 /** Items of one page when the caller does not say. */
 export const PAGE_ITEMS_DEFAULT = 20;
 
+const limitSchema = documentedAs(
+  z
+    .string()
+    .regex(/^\d{1,9}$/, { error: 'must be a whole number' })
+    .transform(Number)
+    .pipe(z.int().min(1).max(PAGE_ITEMS_MAX))
+    .default(PAGE_ITEMS_DEFAULT),
+  { type: 'integer', minimum: 1, maximum: PAGE_ITEMS_MAX, default: PAGE_ITEMS_DEFAULT, description: 'Items of one page.' },
+);
+
 /**
- * The query of every list: `limit` and `cursor`. Extend it for filters: `pageQuerySchema.extend({ state: z.enum([…]).optional() })`.
- * Unknown parameters are refused.
+ * The query of every list: `limit` and a `cursor` of the list. Extend it for filters:
+ * `pageQuerySchema(cursors).extend({ state: z.enum([…]).optional() })`. Unknown parameters are refused.
  */
-export const pageQuerySchema = z.strictObject({
-  limit: documentedAs(
-    z
-      .string()
-      .regex(/^\d{1,9}$/, { error: 'must be a whole number' })
-      .transform(Number)
-      .pipe(z.int().min(1).max(PAGE_ITEMS_MAX))
-      .default(PAGE_ITEMS_DEFAULT),
-    { type: 'integer', minimum: 1, maximum: PAGE_ITEMS_MAX, default: PAGE_ITEMS_DEFAULT, description: 'Items of one page.' },
-  ),
-  cursor: textSchema({ min: 1, max: CURSOR_CHARACTERS_MAX }).optional().meta({ description: '`next_cursor` of the previous page.' }),
-});
+export function pageQuerySchema(cursors: ListCursor<unknown>) {
+  return z.strictObject({ limit: limitSchema, cursor: cursors.schema.optional() });
+}
 
 /** The parsed query of a list. */
-export type PageQuery = z.infer<typeof pageQuerySchema>;
+export type PageQuery = z.infer<ReturnType<typeof pageQuerySchema>>;
 
 /** One page of a list. */
 export interface Page<Item> {

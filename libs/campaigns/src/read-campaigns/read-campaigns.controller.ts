@@ -1,11 +1,11 @@
 import { Controller, Get, Param, Query } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
-import { CursorInvalidError, pageQuerySchema, pageSchema, Returns, Throws, type Page, type PageQuery } from '#http';
+import { CursorInvalidError, pageSchema, Returns, Throws, type Page, type PageQuery } from '#http';
 import { CurrentEnvironment, RequireScope, type EnvironmentContext } from '#tenancy';
 import { CampaignNotFoundError } from '../campaigns.errors.js';
 import { parseCampaignId } from '../public-ids.js';
 import { campaignResourceSchema, type CampaignResource } from './campaign-resource.js';
-import { ReadCampaigns } from './read-campaigns.js';
+import { ReadCampaigns, campaignQuerySchema } from './read-campaigns.js';
 
 /** Campaigns with their content. */
 @ApiTags('campaigns')
@@ -29,7 +29,7 @@ export class ReadCampaignsController {
   @Throws(CursorInvalidError)
   list(
     @CurrentEnvironment() environment: EnvironmentContext,
-    @Query({ schema: pageQuerySchema }) query: PageQuery,
+    @Query({ schema: campaignQuerySchema }) query: PageQuery,
   ): Promise<Page<CampaignResource>> {
     return this.readCampaigns.list(environment.environmentId, query);
   }

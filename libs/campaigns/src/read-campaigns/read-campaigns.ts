@@ -1,12 +1,14 @@
 import { Injectable } from '@nestjs/common';
-import { z } from 'zod';
 import { ContentStore, type Content } from '#content';
-import { listCursor, toPage, type Page, type PageQuery } from '#http';
+import { listCursor, pageQuerySchema, toPage, type Page, type PageQuery } from '#http';
 import { CampaignNotFoundError } from '../campaigns.errors.js';
 import { CampaignStore, type Campaign } from '../campaign.store.js';
 import { presentCampaign, type CampaignResource } from './campaign-resource.js';
 
-const cursors = listCursor('campaigns', { before: z.uuid() });
+const cursors = listCursor('campaigns');
+
+/** The query of the list of campaigns. */
+export const campaignQuerySchema = pageQuerySchema(cursors);
 
 /** Reads campaigns with their content. */
 @Injectable()
@@ -25,7 +27,7 @@ export class ReadCampaigns {
 
   /** The campaigns of the environment, newest first. */
   async list(environmentId: string, query: PageQuery): Promise<Page<CampaignResource>> {
-    const before = cursors.decode(query.cursor)?.before;
+    const before = cursors.decode(query.cursor);
     const campaigns = await this.campaigns.list(environmentId, { limit: query.limit + 1, before });
     const contents = await this.contents.findMany(
       environmentId,
@@ -35,7 +37,7 @@ export class ReadCampaigns {
       campaigns,
       query.limit,
       (campaign) => presentCampaign(campaign, requireContent(campaign, contents.get(campaign.contentId))),
-      (campaign) => cursors.encode({ before: campaign.id }),
+      (campaign) => cursors.encode(campaign.id),
     );
   }
 }

@@ -1,10 +1,10 @@
 import { Controller, Get, Param, Query } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
-import { CursorInvalidError, pageQuerySchema, pageSchema, Returns, Throws, type Page, type PageQuery } from '#http';
+import { CursorInvalidError, pageSchema, Returns, Throws, type Page, type PageQuery } from '#http';
 import { CurrentEnvironment, RequireScope, type EnvironmentContext } from '#tenancy';
 import { CampaignNotFoundError, RunNotFoundError } from '../campaigns.errors.js';
 import { parseCampaignId, parseRunId } from '../public-ids.js';
-import { ReadRuns } from './read-runs.js';
+import { ReadRuns, runQuerySchema } from './read-runs.js';
 import { runResourceSchema, type RunResource } from './run-resource.js';
 
 /** Runs with their exact counts. */
@@ -30,7 +30,7 @@ export class ReadRunsController {
   list(
     @CurrentEnvironment() environment: EnvironmentContext,
     @Param('campaign_id') id: string,
-    @Query({ schema: pageQuerySchema }) query: PageQuery,
+    @Query({ schema: runQuerySchema }) query: PageQuery,
   ): Promise<Page<RunResource>> {
     return this.readRuns.list(environment.environmentId, parseCampaignId(id), query);
   }

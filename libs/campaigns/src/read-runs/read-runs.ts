@@ -1,7 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { z } from 'zod';
 import { Clock } from '#contracts';
-import { listCursor, toPage, type Page, type PageQuery } from '#http';
+import { listCursor, pageQuerySchema, toPage, type Page, type PageQuery } from '#http';
 import { CampaignNotFoundError, RunNotFoundError } from '../campaigns.errors.js';
 import { CampaignStore } from '../campaign.store.js';
 import { isTerminal } from '../run-state.js';
@@ -10,7 +9,10 @@ import { RunStore } from '../run.store.js';
 import { StatisticsStore } from '../statistics.store.js';
 import { presentRun, type RunResource } from './run-resource.js';
 
-const cursors = listCursor('runs', { before: z.uuid() });
+const cursors = listCursor('runs');
+
+/** The query of the list of runs. */
+export const runQuerySchema = pageQuerySchema(cursors);
 
 /** Reads runs with their counts and with what people did with their messages. */
 @Injectable()
@@ -31,14 +33,14 @@ export class ReadRuns {
 
   /** The runs of a campaign, newest first. @throws CampaignNotFoundError */
   async list(environmentId: string, campaignId: string, query: PageQuery): Promise<Page<RunResource>> {
-    const before = cursors.decode(query.cursor)?.before;
+    const before = cursors.decode(query.cursor);
     if ((await this.campaigns.find(environmentId, campaignId)) === undefined) throw new CampaignNotFoundError();
     const runs = await this.runs.listByCampaign(environmentId, { campaignId, limit: query.limit + 1, before });
     const page = toPage(
       runs,
       query.limit,
       (run) => run,
-      (run) => cursors.encode({ before: run.id }),
+      (run) => cursors.encode(run.id),
     );
     return { ...page, data: await this.present(environmentId, page.data) };
   }

@@ -7,8 +7,10 @@ import { DeadLetterNotFoundError } from '../dead-letters.errors.js';
 const FILTER_CHARACTERS_MAX = 249;
 const filterSchema = textSchema({ min: 1, max: FILTER_CHARACTERS_MAX }).optional();
 
+const cursors = listCursor('dead-letters');
+
 /** The query of the list. Topics, groups and reasons come and go with versions: one that never was is an empty list. */
-export const deadLetterQuerySchema = pageQuerySchema.extend({
+export const deadLetterQuerySchema = pageQuerySchema(cursors).extend({
   state: z.enum(DEAD_LETTER_STATES).optional(),
   topic: filterSchema,
   group: filterSchema.describe('The consumer group that gave the record up.'),
@@ -16,8 +18,6 @@ export const deadLetterQuerySchema = pageQuerySchema.extend({
 });
 
 export type DeadLetterQuery = z.infer<typeof deadLetterQuerySchema>;
-
-const cursors = listCursor('dead-letters', { before: z.uuid() });
 
 /** Reads dead letters. */
 @Injectable()
@@ -27,9 +27,9 @@ export class ReadDeadLetters {
   /** One page, newest first. @throws CursorInvalidError */
   async list<Item>(scope: DeadLetterScope, query: DeadLetterQuery, present: (letter: DeadLetterSummary) => Item): Promise<Page<Item>> {
     const { state, topic, group, reason: reasonCode, limit, cursor } = query;
-    const page = { after: cursors.decode(cursor)?.before, limit: limit + 1 };
+    const page = { after: cursors.decode(cursor), limit: limit + 1 };
     const letters = await this.store.list(scope, { state, topic, group, reasonCode }, page);
-    return toPage(letters, limit, present, ({ id }) => cursors.encode({ before: id }));
+    return toPage(letters, limit, present, ({ id }) => cursors.encode(id));
   }
 
   /** @throws DeadLetterNotFoundError */

@@ -55,8 +55,10 @@ const openSchema = z
 
 const policiesSchema = z.object({ data: z.array(policySchema) }).meta({ id: 'IdentityPolicies' });
 
-const changeCursors = listCursor('policy-changes', { before: z.uuid() });
-const glassCursors = listCursor('break-glass', { before: z.uuid() });
+const changeCursors = listCursor('policy-changes');
+const changeQuerySchema = pageQuerySchema(changeCursors);
+const glassCursors = listCursor('break-glass');
+const glassQuerySchema = pageQuerySchema(glassCursors);
 
 /** What each surface of the environment asks of a proof of identity. */
 @ApiTags('Identity policies')
@@ -100,11 +102,11 @@ export class ManagePoliciesController {
   @Returns(200, pageSchema(policyChangeSchema, 'IdentityPolicyChangePage'), 'The newest first.')
   async listChanges(
     @CurrentEnvironment() { environmentId }: EnvironmentContext,
-    @Query({ schema: pageQuerySchema }) query: PageQuery,
+    @Query({ schema: changeQuerySchema }) query: PageQuery,
   ): Promise<Page<PolicyChangeView>> {
-    const beforeId = changeCursors.decode(query.cursor)?.before;
+    const beforeId = changeCursors.decode(query.cursor);
     const rows = await this.policies.listChanges(environmentId, { limit: query.limit, beforeId });
-    return toPage(rows, query.limit, presentChange, ({ id }) => changeCursors.encode({ before: id }));
+    return toPage(rows, query.limit, presentChange, ({ id }) => changeCursors.encode(id));
   }
 
   @Get('break-glass')
@@ -113,11 +115,11 @@ export class ManagePoliciesController {
   @Returns(200, pageSchema(breakGlassSchema, 'BreakGlassPage'), 'The newest first, those that are over included.')
   async listGlasses(
     @CurrentEnvironment() { environmentId }: EnvironmentContext,
-    @Query({ schema: pageQuerySchema }) query: PageQuery,
+    @Query({ schema: glassQuerySchema }) query: PageQuery,
   ): Promise<Page<BreakGlassView>> {
-    const beforeId = glassCursors.decode(query.cursor)?.before;
+    const beforeId = glassCursors.decode(query.cursor);
     const rows = await this.glasses.list(environmentId, { limit: query.limit, beforeId });
-    return toPage(rows, query.limit, presentBreakGlass, ({ id }) => glassCursors.encode({ before: id }));
+    return toPage(rows, query.limit, presentBreakGlass, ({ id }) => glassCursors.encode(id));
   }
 
   @Post('break-glass')

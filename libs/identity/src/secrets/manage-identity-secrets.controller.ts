@@ -36,7 +36,8 @@ const retireSchema = z
   })
   .meta({ id: 'RetireIdentitySecret' });
 
-const cursors = listCursor('identity-secrets', { after: z.uuid() });
+const cursors = listCursor('identity-secrets');
+const listQuerySchema = pageQuerySchema(cursors);
 
 /** The keys with which the customer's server proves who a browser speaks for. */
 @ApiTags('Identity secrets')
@@ -53,15 +54,15 @@ export class ManageIdentitySecretsController {
   @Returns(200, pageSchema(identitySecretSchema, 'IdentitySecretPage'), 'Keys in the order of their making, retired ones included.')
   async list(
     @CurrentEnvironment() environment: EnvironmentContext,
-    @Query({ schema: pageQuerySchema }) query: PageQuery,
+    @Query({ schema: listQuerySchema }) query: PageQuery,
   ): Promise<Page<IdentitySecretView>> {
-    const afterId = cursors.decode(query.cursor)?.after;
+    const afterId = cursors.decode(query.cursor);
     const rows = await this.secrets.list(environment.environmentId, { limit: query.limit, ...(afterId === undefined ? {} : { afterId }) });
     return toPage(
       rows,
       query.limit,
       ({ secret, share }) => presentSecret(secret, share),
-      ({ secret }) => cursors.encode({ after: secret.id }),
+      ({ secret }) => cursors.encode(secret.id),
     );
   }
 

@@ -8,7 +8,9 @@ import { ListMessages } from './list-messages.js';
 
 const flag = z.enum(['true', 'false']).transform((text) => text === 'true');
 
-const listQuerySchema = pageQuerySchema.extend({
+const cursors = listCursor('inbox-messages');
+
+const listQuerySchema = pageQuerySchema(cursors).extend({
   unread: flag.optional().meta({ description: 'true: only unread messages; false: only read ones.' }),
   seen: flag.optional().meta({ description: 'true: only seen messages; false: only unseen ones.' }),
   archived: flag.default(false).meta({ description: 'true: only archived messages. Without it archived messages are left out.' }),
@@ -17,8 +19,6 @@ const listQuerySchema = pageQuerySchema.extend({
 const inboxPageSchema = pageSchema(inboxMessageSchema, 'InboxMessagePage')
   .extend({ unread: unreadCountSchema.meta({ description: 'The unread count at the same instant.' }) })
   .meta({ id: 'InboxMessagePage' });
-
-const cursors = listCursor('inbox-messages', { before: z.uuid() });
 
 /** Pages of the inbox, by session token. */
 @ApiTags('inbox')
@@ -37,12 +37,12 @@ export class ListMessagesController {
     @Query({ schema: listQuerySchema }) query: z.output<typeof listQuerySchema>,
   ): Promise<z.infer<typeof inboxPageSchema>> {
     const { limit, cursor, ...filter } = query;
-    const before = cursors.decode(cursor)?.before;
+    const before = cursors.decode(cursor);
     const { messages, nextBefore, unread } = await this.listMessages.list(subscriber, { filter, before, limit });
     return {
       data: [...messages],
       has_more: nextBefore !== undefined,
-      next_cursor: nextBefore === undefined ? null : cursors.encode({ before: nextBefore }),
+      next_cursor: nextBefore === undefined ? null : cursors.encode(nextBefore),
       unread: { ...unread },
     };
   }

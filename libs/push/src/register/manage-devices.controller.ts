@@ -3,13 +3,13 @@ import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import { decodeId } from '#contracts';
 import { CursorInvalidError, listCursor, pageQuerySchema, pageSchema, Returns, Throws, toPage, type Page, type PageQuery } from '#http';
 import { CurrentSubscriber, RequireSession, type SessionSubscriber } from '#identity';
-import { z } from 'zod';
 import { PushDeviceNotFoundError, PushEndpointNotAllowedError } from '../push.errors.js';
 import { deviceResourceSchema, presentDevice, type DeviceResource } from './device-resource.js';
 import { ManageDevices } from './manage-devices.js';
 import { pushSubscriptionSchema, type PushSubscriptionInput } from './subscription.js';
 
-const cursors = listCursor('devices', { after: z.uuid() });
+const cursors = listCursor('devices');
+const listQuerySchema = pageQuerySchema(cursors);
 
 /** The subscriber's own devices, by session token. */
 @ApiTags('push')
@@ -41,11 +41,11 @@ export class ManageDevicesController {
   @Throws(CursorInvalidError)
   async list(
     @CurrentSubscriber() subscriber: SessionSubscriber,
-    @Query({ schema: pageQuerySchema }) { limit, cursor }: PageQuery,
+    @Query({ schema: listQuerySchema }) { limit, cursor }: PageQuery,
   ): Promise<Page<DeviceResource>> {
-    const afterId = cursors.decode(cursor)?.after;
+    const afterId = cursors.decode(cursor);
     const devices = await this.manageDevices.list(subscriber, { limit, afterId });
-    return toPage(devices, limit, presentDevice, (device) => cursors.encode({ after: device.id }));
+    return toPage(devices, limit, presentDevice, (device) => cursors.encode(device.id));
   }
 
   @Delete(':device_id')

@@ -29,7 +29,8 @@ const segmentSchema = z
   })
   .meta({ id: 'Segment' });
 
-const cursors = listCursor('segments', { before: z.uuid() });
+const cursors = listCursor('segments');
+const listQuerySchema = pageQuerySchema(cursors);
 
 type SegmentBody = z.infer<typeof segmentFieldsSchema>;
 type SegmentView = z.infer<typeof segmentSchema>;
@@ -58,11 +59,11 @@ export class ManageSegmentsController {
   @Returns(200, pageSchema(segmentSchema, 'SegmentPage'), 'Segments, newest first.')
   async list(
     @CurrentEnvironment() environment: EnvironmentContext,
-    @Query({ schema: pageQuerySchema }) query: PageQuery,
+    @Query({ schema: listQuerySchema }) query: PageQuery,
   ): Promise<Page<SegmentView>> {
-    const beforeId = cursors.decode(query.cursor)?.before;
+    const beforeId = cursors.decode(query.cursor);
     const rows = await this.store.list(environment.environmentId, { beforeId, limit: query.limit + 1 });
-    return toPage(rows, query.limit, presentSegment, (row) => cursors.encode({ before: row.id }));
+    return toPage(rows, query.limit, presentSegment, (row) => cursors.encode(row.id));
   }
 
   @Get(':segment_id')

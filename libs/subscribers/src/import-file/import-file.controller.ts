@@ -4,7 +4,7 @@ import { ApiBody, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
 import { decodeId } from '#contracts';
 import {
-  listCursor,
+  numberedListCursor,
   type Page,
   type PageQuery,
   pageQuerySchema,
@@ -49,7 +49,8 @@ const rejectionSchema = z
   })
   .meta({ id: 'ImportRejection' });
 
-const cursors = listCursor('import-rejections', { after: z.int().min(0).max(2_147_483_647) });
+const cursors = numberedListCursor('import-rejections');
+const listQuerySchema = pageQuerySchema(cursors);
 
 /** Imports of CSV files. */
 @ApiTags('Imports')
@@ -102,16 +103,16 @@ export class ImportFileController {
   async listRejections(
     @CurrentEnvironment() environment: EnvironmentContext,
     @Param('import_id') importId: string,
-    @Query({ schema: pageQuerySchema }) query: PageQuery,
+    @Query({ schema: listQuerySchema }) query: PageQuery,
   ): Promise<Page<ImportRejection>> {
     const { id } = await this.find(environment, importId);
-    const afterLine = cursors.decode(query.cursor)?.after ?? 0;
+    const afterLine = cursors.decode(query.cursor) ?? 0;
     const rows = await this.store.listRejections(environment.environmentId, id, { afterLine, limit: query.limit + 1 });
     return toPage(
       rows,
       query.limit,
       (row) => row,
-      (row) => cursors.encode({ after: row.line }),
+      (row) => cursors.encode(row.line),
     );
   }
 

@@ -10,7 +10,8 @@ import { AttributesTooManyError, ExternalIdInvalidError, SubscriberInvalidError,
 import { SaveSubscriber } from './save-subscriber.js';
 import { presentSubscriber, subscriberSchema, type SubscriberView } from './subscriber.resource.js';
 
-const cursors = listCursor('subscribers', { after: z.uuid() });
+const cursors = listCursor('subscribers');
+const listQuerySchema = pageQuerySchema(cursors);
 
 /** Subscribers one by one. The external id of the path is percent-decoded once by the router and then taken as it is. */
 @ApiTags('Subscribers')
@@ -44,11 +45,11 @@ export class ManageSubscribersController {
   @Returns(200, pageSchema(subscriberSchema, 'SubscriberPage'), 'Subscribers, oldest first.')
   async list(
     @CurrentEnvironment() environment: EnvironmentContext,
-    @Query({ schema: pageQuerySchema }) query: PageQuery,
+    @Query({ schema: listQuerySchema }) query: PageQuery,
   ): Promise<Page<SubscriberView>> {
-    const afterId = cursors.decode(query.cursor)?.after;
+    const afterId = cursors.decode(query.cursor);
     const rows = await this.store.list(environment.environmentId, { afterId, limit: query.limit + 1 });
-    return toPage(rows, query.limit, presentSubscriber, (row) => cursors.encode({ after: row.id }));
+    return toPage(rows, query.limit, presentSubscriber, (row) => cursors.encode(row.id));
   }
 
   @Get(':external_id')

@@ -35,7 +35,8 @@ const createdApiKeySchema = apiKeySchema
   .extend({ key: z.string().meta({ description: 'The key itself. It is shown this once and cannot be read again.' }) })
   .meta({ id: 'CreatedApiKey' });
 
-const cursors = listCursor('api-keys', { after: z.uuid() });
+const cursors = listCursor('api-keys');
+const listQuerySchema = pageQuerySchema(cursors);
 
 type CreateApiKeyBody = z.infer<typeof createApiKeySchema>;
 type ApiKeyView = z.infer<typeof apiKeySchema>;
@@ -52,11 +53,11 @@ export class ManageApiKeysController {
   @Returns(200, pageSchema(apiKeySchema, 'ApiKeyPage'), 'Keys in the order of their making, revoked ones included.')
   async list(
     @CurrentEnvironment() environment: EnvironmentContext,
-    @Query({ schema: pageQuerySchema }) query: PageQuery,
+    @Query({ schema: listQuerySchema }) query: PageQuery,
   ): Promise<Page<ApiKeyView>> {
-    const afterId = cursors.decode(query.cursor)?.after;
+    const afterId = cursors.decode(query.cursor);
     const rows = await this.apiKeys.list(environment.environmentId, { limit: query.limit, afterId });
-    return toPage(rows, query.limit, presentApiKey, (row) => cursors.encode({ after: row.id }));
+    return toPage(rows, query.limit, presentApiKey, (row) => cursors.encode(row.id));
   }
 
   // Above RequireScope, which documents 403 too: the upper decorator's entry stands.
