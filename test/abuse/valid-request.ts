@@ -186,10 +186,12 @@ export class ValidRequests {
     const hinted = this.hint(path, index);
     if (hinted !== undefined) return hinted;
     const resolved = resolveSchema(this.document, schema);
+    if (resolved.const !== undefined) return resolved.const;
     if (resolved.enum !== undefined) return this.random.pick(resolved.enum);
     if (resolved.format === 'date-time') return '2026-11-20T10:00:00.000Z';
     const choice = resolved.anyOf ?? resolved.oneOf;
-    if (choice !== undefined) return this.value(this.random.pick(choice), path, index);
+    // Beside a type they only narrow it, in ways that the hints below keep to.
+    if (choice !== undefined && resolved.type === undefined) return this.value(this.random.pick(choice), path, index);
     const type = typeof resolved.type === 'string' ? resolved.type : this.random.pick(resolved.type ?? ['string']);
     switch (type) {
       case 'object':

@@ -16,7 +16,7 @@ export const audienceSchema = audienceShape
   .refine((audience) => Object.values(audience).filter((member) => member !== undefined).length === 1, {
     error: 'must have exactly one of "all", "segment_id" and "rule"',
   })
-  .meta({ id: 'Audience' });
+  .meta({ id: 'Audience', oneOf: [{ required: ['all'] }, { required: ['segment_id'] }, { required: ['rule'] }] });
 
 export type AudienceInput = z.infer<typeof audienceSchema>;
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { isStorableText, textSchema } from '#http';
-import { looksLikeTemplate } from './liquid.js';
-import { isSafeUrl, URL_CHARACTERS_MAX } from './safe-url.js';
+import { LIQUID_MARK, looksLikeTemplate } from './liquid.js';
+import { isSafeUrl, SAFE_URL_FORMS, URL_CHARACTERS_MAX } from './safe-url.js';
 
 /** Limits of a content as it is written; the limits of rendered text stand beside them because templates are longer than their results. */
 export const CONTENT_LIMITS = {
@@ -22,16 +22,18 @@ const UNSAFE_URL = 'must be an https URL (http only for localhost) or a path tha
 function templateText(templateCharactersMax: number, charactersMax: number): z.ZodString {
   return textSchema({ max: templateCharactersMax })
     .refine((value) => looksLikeTemplate(value) || value.length <= charactersMax, `must be at most ${charactersMax} characters`)
-    .describe('Liquid template');
+    .meta({ description: 'Liquid template', anyOf: [{ maxLength: charactersMax }, { pattern: LIQUID_MARK.source }] });
 }
 
 function filled(schema: z.ZodString): z.ZodString {
-  return schema.refine((value) => value.trim() !== '', 'must not be blank');
+  return schema.regex(/\S/, 'must not be blank');
 }
 
-const fixedUrl = textSchema({ max: URL_CHARACTERS_MAX }).refine(isSafeUrl, UNSAFE_URL);
+const fixedUrl = textSchema({ max: URL_CHARACTERS_MAX }).refine(isSafeUrl, UNSAFE_URL).meta({ anyOf: SAFE_URL_FORMS });
 /** A URL with templates can only be judged after rendering, once per subscriber. */
-const templateUrl = textSchema({ max: URL_CHARACTERS_MAX }).refine((value) => looksLikeTemplate(value) || isSafeUrl(value), UNSAFE_URL);
+const templateUrl = textSchema({ max: URL_CHARACTERS_MAX })
+  .refine((value) => looksLikeTemplate(value) || isSafeUrl(value), UNSAFE_URL)
+  .meta({ anyOf: [...SAFE_URL_FORMS, { pattern: LIQUID_MARK.source }] });
 
 const actionSchema = z.strictObject({
   id: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be 1 to 64 letters, digits, _ or -'),

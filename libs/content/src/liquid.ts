@@ -35,7 +35,8 @@ const TEMPLATE_CHARACTERS_MAX = 20_000;
 const RENDER_MS_MAX = 5_000;
 /** Characters and list items that one rendering may create. */
 const RENDER_ALLOCATIONS_MAX = 200_000;
-const LIQUID_MARK = /\{\{|\{%/;
+/** What each template has and plain text has not. */
+export const LIQUID_MARK = /\{\{|\{%/;
 
 const engine = createEngine();
 

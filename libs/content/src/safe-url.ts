@@ -7,6 +7,13 @@ const SAME_SITE_ORIGIN = 'https://same-site.invalid';
 // oxlint-disable-next-line no-control-regex
 const DECEPTIVE_CHARACTERS = /[\u0000-\u0020\u007f\\]/;
 
+/** The forms of a safe URL for the OpenAPI document; a parser has the last word on each. */
+export const SAFE_URL_FORMS = [
+  { pattern: '^https://[^\\u0000-\\u0020\\u007f\\\\@]+$' },
+  { pattern: '^http://(localhost|127\\.0\\.0\\.1|\\[::1\\])([:/?#][^\\u0000-\\u0020\\u007f\\\\@]*)?$' },
+  { pattern: '^/([^/\\u0000-\\u0020\\u007f\\\\][^\\u0000-\\u0020\\u007f\\\\]*)?$' },
+] as const;
+
 /**
  * True when a browser may follow the URL: https, http only to this machine, or a path on the same site. Everything else (javascript:,
  * data:, protocol-relative, credentials in the authority, white space, backslashes) is refused.

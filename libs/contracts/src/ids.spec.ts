@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import * as contracts from '#contracts';
-import { decodeId, decodeMessageId, encodeId, encodeMessageId, isUuid, newUuid, timeOfUuid } from './ids.js';
+import { decodeId, decodeMessageId, encodeId, encodeMessageId, isUuid, MESSAGE_ID_PATTERN, newUuid, timeOfUuid } from './ids.js';
 
 describe('ids', () => {
   it('makes UUIDs of version 7 that sort by time', () => {
@@ -34,9 +34,27 @@ describe('ids', () => {
     expect(decodeId('campaign', id)).toBe(uuid);
   });
 
+  it.each([`msg_${'7'.padEnd(26, 'z').repeat(2)}`, `msg_${'0'.repeat(52)}`])(
+    'decodes %s, the largest and the smallest of its form',
+    (id) => {
+      expect(id).toMatch(MESSAGE_ID_PATTERN);
+      expect(decodeMessageId(id)).toBeDefined();
+    },
+  );
+
+  it.each([`msg_${'8'.padEnd(26, '0').repeat(2)}`, `msg_${'0'.repeat(51)}u`, `msg_${'0'.repeat(26)}`])(
+    'refuses %s, which is not of its form',
+    (id) => {
+      expect(id).not.toMatch(MESSAGE_ID_PATTERN);
+      expect(decodeMessageId(id)).toBeUndefined();
+    },
+  );
+
   it('joins message key and subscriber in a message id', () => {
     const message = { messageKey: newUuid(), subscriberId: newUuid() };
-    expect(decodeMessageId(encodeMessageId(message.messageKey, message.subscriberId))).toEqual(message);
+    const id = encodeMessageId(message.messageKey, message.subscriberId);
+    expect(id).toMatch(MESSAGE_ID_PATTERN);
+    expect(decodeMessageId(id)).toEqual(message);
     expect(decodeMessageId(encodeId('message', message.messageKey))).toBeUndefined();
   });
 

@@ -77,6 +77,9 @@ export function encodeMessageId(messageKey: string, subscriberId: string): strin
   return `${ID_PREFIXES.message}_${encodeBase32(messageKey)}${encodeBase32(subscriberId)}`;
 }
 
+/** The form of a message id; each text of this form decodes. */
+export const MESSAGE_ID_PATTERN = /^msg_(?:[0-7][0-9a-hjkmnp-tv-z]{25}){2}$/;
+
 /** Reads a message id back; `undefined` when it is not one. */
 export function decodeMessageId(publicId: string): { messageKey: string; subscriberId: string } | undefined {
   const prefix = `${ID_PREFIXES.message}_`;

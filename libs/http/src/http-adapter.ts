@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { PassThrough, pipeline, type Readable } from 'node:stream';
+import { PassThrough, pipeline, Readable } from 'node:stream';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { ConfigOf } from '#config';
@@ -162,11 +162,20 @@ function streamBody(request: FastifyRequest, payload: Readable): Readable {
   return limitBytes(payload, bodyBytesMax);
 }
 
-/** A route that reads a stream must be given one; it may be empty, and is none where not even its type is said. */
+/**
+ * A route that reads a stream must be given one; it may be empty, and is none where not even its type is said. The refusal comes when the
+ * route begins to read: who may not call it at all is told that first.
+ */
 function refuseMissingStream(request: FastifyRequest): void {
   const { streamedTypes } = request.routeOptions.config as BelfryRouteConfig;
   if (streamedTypes === undefined || request.body !== undefined || streamedTypes.includes(mediaTypeOf(request))) return;
-  throw new ValidationFailedError([{ pointer: '', code: 'missing', message: `a body of ${streamedTypes.join(' or ')} is required` }]);
+  const message = `a body of ${streamedTypes.join(' or ')} is required`;
+  const refusal = new ValidationFailedError([{ pointer: '', code: 'missing', message }]);
+  request.body = new Readable({
+    read() {
+      this.destroy(refusal);
+    },
+  });
 }
 
 /** The content type without its parameters. */

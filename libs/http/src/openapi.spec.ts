@@ -29,7 +29,7 @@ class BellCrackedError extends BelfryError {
 
 const bellSchema = z.object({ name: z.string(), tone: z.enum(['low', 'high']) }).meta({ id: 'Bell' });
 const newBellSchema = z
-  .strictObject({ name: textSchema({ max: 20 }), tone: z.enum(['low', 'high']).default('low') })
+  .strictObject({ name: textSchema({ max: 20 }), tone: z.enum(['low', 'high']).default('low'), engraving: z.unknown().optional() })
   .meta({ id: 'NewBell' });
 
 const ringSchema = z
@@ -194,6 +194,14 @@ describe('buildDocument', () => {
   it('documents streamed bodies under the content type that the route takes', () => {
     const { requestBody } = buildDocument(app, FACTS).paths['/v1/bells/song']?.post ?? {};
     expect(Object.keys((requestBody as { content: object }).content)).toEqual(['application/x-ndjson']);
+  });
+
+  it('says of texts of requests that they have no NUL, and describes values of any kind once', () => {
+    const { components } = buildDocument(app, FACTS);
+    expect(components?.schemas?.['NewBell']).toMatchObject({ properties: { name: { pattern: '^[^\\u0000]*$' } } });
+    expect(components?.schemas?.['Bell']).toMatchObject({ properties: { name: { type: 'string' } } });
+    expect(components?.schemas?.['NewBell']).toMatchObject({ properties: { engraving: { $ref: '#/components/schemas/Json' } } });
+    expect(components?.schemas?.['Json']).toMatchObject({ anyOf: expect.any(Array) });
   });
 
   it('documents failures as problems, all codes of one status together', () => {

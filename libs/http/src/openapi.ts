@@ -3,6 +3,7 @@ import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swag
 import { z } from 'zod';
 import { overrideDocumented } from './documented-as.js';
 import { addProblems, type DocumentedOperation } from './openapi-problems.js';
+import { forbidNul, JSON_COMPONENT, JSON_COMPONENT_SCHEMA } from './request-schema.js';
 import { PUBLIC_EXTENSION } from './routes.js';
 
 /** Security schemes that guards refer to: `ApiSecurity('ApiKey', [scope])`, `ApiSecurity('Session')`. */
@@ -45,8 +46,15 @@ export function buildDocument(app: INestApplication, facts: DocumentFacts): Open
     },
   });
   correctRequests(document, optionalBodies);
+  addJsonComponent(document);
   for (const { operation } of operationsOf(document)) addProblems(document, operation);
   return document;
+}
+
+/** Where something refers to it. */
+function addJsonComponent(document: OpenAPIObject): void {
+  if (!JSON.stringify(document).includes(`"#/components/schemas/${JSON_COMPONENT}"`)) return;
+  document.components = { ...document.components, schemas: { ...document.components?.schemas, [JSON_COMPONENT]: JSON_COMPONENT_SCHEMA } };
 }
 
 /** The last part of a reference: the name of a component. */
@@ -125,7 +133,10 @@ function operationIdFactory(controllerKey: string, methodKey: string): string {
  * as a reference into `$defs`, which become the document's components.
  */
 function convertSchema(schema: z.ZodType, io: 'input' | 'output') {
-  const { $defs = {}, $schema: _dialect, ...body } = z.toJSONSchema(schema, { io, unrepresentable: 'any', override: overrideDocumented });
+  // A copy, because what `.meta` says stands in it as it is.
+  const made = structuredClone(z.toJSONSchema(schema, { io, unrepresentable: 'any', override: overrideDocumented }));
+  const { $defs = {}, $schema: _dialect, ...body } = made;
+  if (io === 'input') [body, ...Object.values($defs)].forEach(forbidNul);
   const components = Object.fromEntries(Object.entries($defs).map(([name, { id: _id, ...definition }]) => [name, definition]));
   return { schema: body, components };
 }

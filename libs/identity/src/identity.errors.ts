@@ -131,11 +131,11 @@ export class IdentitySecretWeakError extends BelfryError {
     httpStatus: 400,
     disposition: 'dead-letter',
     title: 'The identity secret is not good enough',
-    hint: 'Leave the secret out to get 256 random bits, or bring a random text of at least 32 bytes.',
+    hint: 'Leave the secret out to get 256 random bits, or bring a random text of at least 32 characters.',
   };
 
-  constructor(bytesMin: number, bytesMax: number) {
-    super(`an identity secret has ${bytesMin} to ${bytesMax} bytes, not all of them alike`);
+  constructor(charactersMin: number, bytesMax: number) {
+    super(`an identity secret has at least ${charactersMin} characters and at most ${bytesMax} bytes, not all of them alike`);
   }
 }
 

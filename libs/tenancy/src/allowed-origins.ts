@@ -6,6 +6,9 @@ export const ALLOWED_ORIGINS_MAX = 100;
 /** Longer than any origin that a browser sends: a scheme, a DNS name of 253 characters, a port. */
 export const ORIGIN_LENGTH_MAX = 300;
 
+/** The form of an origin for the OpenAPI document; a parser has the last word. */
+export const ORIGIN_FORM = '^https?://([a-z0-9._-]+|\\[[0-9a-f:.]+\\])(:[0-9]{1,5})?$';
+
 const LOOPBACK_HOSTS: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]']);
 
 /**

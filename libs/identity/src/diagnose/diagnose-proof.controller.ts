@@ -10,13 +10,14 @@ import { diagnosisSchema, type DiagnosisView, presentDiagnosis } from './diagnos
 
 const HINT_TEXT_LENGTH_MAX = 320;
 
+/** Of any type: a proof of a wrong one is what this route is for. */
 const diagnoseSchema = z
   .strictObject({
-    subscriber_id: z.unknown().optional().meta({ type: 'string', description: 'The id exactly as the page sends it.' }),
-    subscriber_hash: z.unknown().optional().meta({ type: 'string', description: 'The hash exactly as the page sends it.' }),
-    timestamp: z.unknown().optional().meta({ type: 'integer' }),
-    traits: z.unknown().optional().meta({ type: 'object' }),
-    token: z.unknown().optional().meta({ type: 'string' }),
+    subscriber_id: z.unknown().optional().meta({ description: 'The id exactly as the page sends it.' }),
+    subscriber_hash: z.unknown().optional().meta({ description: 'The hash exactly as the page sends it.' }),
+    timestamp: z.unknown().optional().meta({ description: 'The timestamp exactly as the page sends it.' }),
+    traits: z.unknown().optional().meta({ description: 'The traits exactly as the page sends them.' }),
+    token: z.unknown().optional().meta({ description: 'The token exactly as the page sends it.' }),
     email: textSchema({ max: HINT_TEXT_LENGTH_MAX }).optional().meta({ description: 'May have been hashed in place of the id.' }),
     company_id: textSchema({ max: HINT_TEXT_LENGTH_MAX }).optional().meta({ description: 'May have been hashed in place of the id.' }),
   })

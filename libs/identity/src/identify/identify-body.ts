@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { textSchema } from '#http';
-import { EXTERNAL_ID_BYTES_MAX } from '#subscribers';
+import { EXTERNAL_ID_JSON_SCHEMA } from '#subscribers';
 
 const PUBLIC_KEY_LENGTH_MAX = 255;
 
-const idMeta = { type: 'string', minLength: 1, maxLength: EXTERNAL_ID_BYTES_MAX } as const;
+const idMeta = EXTERNAL_ID_JSON_SCHEMA;
 const publicKeySchema = textSchema({ max: PUBLIC_KEY_LENGTH_MAX }).meta({ description: 'The public key `pk_…` of the environment.' });
 const traitsSchema = z.record(z.string(), z.unknown()).optional();
 
@@ -30,6 +30,25 @@ const attributesShape = {
   attributes: traitsSchema.meta({ description: 'Another name of traits.' }),
 };
 
+const PERSON_NAMES = ['subscriber_id', 'user_id', 'userId'] as const;
+const PROOF_NAMES = ['subscriber_hash', 'signature', 'hash'] as const;
+const COMPANY_NAMES = ['company_id', 'group_id', 'groupId'] as const;
+const COMPANY_PROOF_NAMES = ['company_hash', 'signature', 'hash'] as const;
+const TIME_NAMES = ['timestamp', 'signedAt'] as const;
+const TRAITS_NAMES = ['traits', 'attributes'] as const;
+
+/** JSON Schema: at least one of the members is there. */
+function someOf(...names: readonly string[]): object {
+  return { anyOf: names.map((name) => ({ required: [name] })) };
+}
+
+/** JSON Schema: of names of one thing one is enough. Two of them with one value are taken, too, and are not worth documenting. */
+function oneNameEach(...groups: readonly (readonly string[])[]): object[] {
+  return groups.flatMap((names) =>
+    names.flatMap((name, index) => names.slice(index + 1).map((other) => ({ not: { required: [name, other] } }))),
+  );
+}
+
 /** Body of `POST /v1/identify`: our names, Userflow's and DropFix's. */
 export const identifyBodySchema = z
   .strictObject({
@@ -38,11 +57,18 @@ export const identifyBodySchema = z
     subscriber_hash: claim({ type: 'string', description: 'HMAC-SHA256 under an identity secret, as for POST /v1/session.' }),
     signature: claim({ type: 'string', description: 'Another name of subscriber_hash.' }),
     hash: claim({ type: 'string', description: 'Another name of subscriber_hash; with it a wrong proof is refused under every policy.' }),
-    token: claim({ type: 'string', description: 'In place of a hash a JWT whose `aud` names identify; its `traits` are covered.' }),
+    token: claim({
+      type: 'string',
+      minLength: 1,
+      description: 'In place of a hash a JWT whose `aud` names identify; its `traits` are covered.',
+    }),
     ...timeShape,
     ...attributesShape,
   })
-  .meta({ id: 'Identify' });
+  .meta({
+    id: 'Identify',
+    allOf: [someOf('subscriber_id', 'user_id', 'userId', 'token'), ...oneNameEach(PERSON_NAMES, PROOF_NAMES, TIME_NAMES, TRAITS_NAMES)],
+  });
 
 /** Body of `POST /v1/group`. */
 export const groupBodySchema = z
@@ -54,7 +80,7 @@ export const groupBodySchema = z
       description: "The person's own proof; not needed beside a company proof that covers the pair.",
     }),
     user_signature: claim({ type: 'string', description: 'Another name of subscriber_hash.' }),
-    token: claim({ type: 'string', description: "In place of subscriber_hash the person's JWT whose `aud` names identify." }),
+    token: claim({ type: 'string', minLength: 1, description: "In place of subscriber_hash the person's JWT whose `aud` names identify." }),
     company_id: claim({ ...idMeta, description: 'Your own id of the company.' }),
     group_id: claim({ ...idMeta, description: 'Another name of company_id.' }),
     groupId: claim({ ...idMeta, description: 'Another name of company_id.' }),
@@ -68,7 +94,14 @@ export const groupBodySchema = z
     ...timeShape,
     ...attributesShape,
   })
-  .meta({ id: 'Group' });
+  .meta({
+    id: 'Group',
+    allOf: [
+      someOf('subscriber_id', 'user_id', 'userId', 'token'),
+      someOf('company_id', 'group_id', 'groupId'),
+      ...oneNameEach(PERSON_NAMES, COMPANY_NAMES, ['subscriber_hash', 'user_signature'], COMPANY_PROOF_NAMES, TIME_NAMES, TRAITS_NAMES),
+    ],
+  });
 
 export type IdentifyBody = z.infer<typeof identifyBodySchema>;
 export type GroupBody = z.infer<typeof groupBodySchema>;

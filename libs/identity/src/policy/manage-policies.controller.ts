@@ -23,7 +23,7 @@ import { POLICY_MODES } from './surface-policy.js';
 
 const REASON_LENGTH_MAX = 500;
 
-const reasonSchema = textSchema({ min: 1, max: REASON_LENGTH_MAX }).refine((text) => text.trim() !== '', { error: 'must not be blank' });
+const reasonSchema = textSchema({ min: 1, max: REASON_LENGTH_MAX }).regex(/\S/, 'must not be blank');
 
 const setPolicySchema = z
   .strictObject({

@@ -13,14 +13,20 @@ import {
   presentSecret,
 } from './identity-secret.resource.js';
 import { KEY_OVERLAP_SECONDS_DEFAULT, KEY_OVERLAP_SECONDS_MAX } from './key-life.js';
-import { IDENTITY_SECRET_BYTES_MAX, IDENTITY_SECRET_BYTES_MIN, ManageIdentitySecrets } from './manage-identity-secrets.js';
+import {
+  IDENTITY_SECRET_BYTES_MAX,
+  IDENTITY_SECRET_CHARACTERS_MIN,
+  IDENTITY_SECRET_JSON_SCHEMA,
+  ManageIdentitySecrets,
+} from './manage-identity-secrets.js';
 
 const createSchema = z
   .strictObject({
     secret: textSchema({ max: IDENTITY_SECRET_BYTES_MAX })
       .optional()
       .meta({
-        description: `A secret that your servers sign with already, at least ${IDENTITY_SECRET_BYTES_MIN} bytes; left out, a new one of 256 random bits is made.`,
+        description: `A secret that your servers sign with already, at least ${IDENTITY_SECRET_CHARACTERS_MIN} characters, not all of them alike, and at most ${IDENTITY_SECRET_BYTES_MAX} bytes; left out, a new one of 256 random bits is made.`,
+        ...IDENTITY_SECRET_JSON_SCHEMA,
       }),
   })
   .meta({ id: 'CreateIdentitySecret' });

@@ -12,7 +12,7 @@ import { identitySecretContext, LiveIdentityKeys } from './live-identity-keys.js
 export const IDENTITY_SECRETS_LIVE_MAX = 2;
 
 /** Fewest and most bytes of a secret that a customer brings along. */
-export const IDENTITY_SECRET_BYTES_MIN = 32;
+export const IDENTITY_SECRET_CHARACTERS_MIN = 32;
 export const IDENTITY_SECRET_BYTES_MAX = 255;
 
 /** A new secret with the only copy of its text. */
@@ -106,10 +106,17 @@ export class ManageIdentitySecrets {
   }
 }
 
+/** The form of a secret for the OpenAPI document. */
+export const IDENTITY_SECRET_JSON_SCHEMA = {
+  minLength: IDENTITY_SECRET_CHARACTERS_MIN,
+  not: { pattern: '^(.)\\1*$' },
+} as const;
+
 /** @throws IdentitySecretWeakError for an empty, short or overlong secret; with an empty key everybody can sign */
 export function refuseWeak(secret: string): void {
-  const bytes = Buffer.byteLength(secret, 'utf8');
-  if (bytes < IDENTITY_SECRET_BYTES_MIN || bytes > IDENTITY_SECRET_BYTES_MAX || new Set(secret).size === 1) {
-    throw new IdentitySecretWeakError(IDENTITY_SECRET_BYTES_MIN, IDENTITY_SECRET_BYTES_MAX);
+  const characters = [...secret];
+  const isTooLong = Buffer.byteLength(secret, 'utf8') > IDENTITY_SECRET_BYTES_MAX;
+  if (characters.length < IDENTITY_SECRET_CHARACTERS_MIN || isTooLong || new Set(characters).size === 1) {
+    throw new IdentitySecretWeakError(IDENTITY_SECRET_CHARACTERS_MIN, IDENTITY_SECRET_BYTES_MAX);
   }
 }

@@ -5,15 +5,17 @@ import { Returns, textSchema, Throws } from '#http';
 import { CurrentEnvironment, type EnvironmentContext, RequireScope } from '#tenancy';
 import { IdentitySecretWeakError, TokenKeyExistsError, TokenKeyInvalidError, TokenKeyLimitReachedError } from '../identity.errors.js';
 import { createdIdentitySecretSchema, presentKey } from './identity-secret.resource.js';
-import { IDENTITY_SECRET_BYTES_MAX } from './manage-identity-secrets.js';
+import { IDENTITY_SECRET_BYTES_MAX, IDENTITY_SECRET_JSON_SCHEMA } from './manage-identity-secrets.js';
 import { ManageTokenKeys, TOKEN_KEYS_LIVE_MAX, type TokenKeyWish } from './manage-token-keys.js';
-import { PUBLIC_KEY_TEXT_LENGTH_MAX } from './token-key.js';
+import { PUBLIC_KEY_TEXT_LENGTH_MAX, PUBLIC_PEM_PATTERN } from './token-key.js';
+import { TOKEN_KEY_ID_PATTERN } from '../verify/verify-token.js';
 
 const KEY_ID_LENGTH_MAX = 128;
 const JWK_MEMBERS_MAX = 20;
 
 const kid = textSchema({ min: 1, max: KEY_ID_LENGTH_MAX }).meta({
   description: 'The name by which tokens mean the key: letters, digits and . _ ~ -',
+  pattern: TOKEN_KEY_ID_PATTERN.source,
 });
 
 const secretSchema = z.strictObject({
@@ -21,12 +23,13 @@ const secretSchema = z.strictObject({
   kid: kid.optional(),
   secret: textSchema({ max: IDENTITY_SECRET_BYTES_MAX })
     .optional()
-    .meta({ description: 'A secret of your own; left out, a new one is made.' }),
+    .meta({ description: 'A secret of your own; left out, a new one is made.', ...IDENTITY_SECRET_JSON_SCHEMA }),
 });
 
 const pemSchema = z.strictObject({
   public_key: textSchema({ min: 1, max: PUBLIC_KEY_TEXT_LENGTH_MAX }).meta({
     description: 'PEM: RSA (RS256), EC P-256 (ES256) or Ed25519 (EdDSA).',
+    pattern: PUBLIC_PEM_PATTERN.source,
   }),
   algorithm: z.enum(['RS256', 'ES256', 'EdDSA']).optional(),
   kid: kid.optional(),
@@ -38,7 +41,8 @@ const jwksSchema = z.strictObject({
       .array(
         z
           .record(textSchema({ max: KEY_ID_LENGTH_MAX }), z.unknown())
-          .refine((jwk) => Object.keys(jwk).length <= JWK_MEMBERS_MAX, 'has too many members'),
+          .refine((jwk) => Object.keys(jwk).length <= JWK_MEMBERS_MAX, 'has too many members')
+          .meta({ description: 'A public key, RFC 7517.', required: ['kty'], maxProperties: JWK_MEMBERS_MAX }),
       )
       .min(1)
       .max(TOKEN_KEYS_LIVE_MAX),

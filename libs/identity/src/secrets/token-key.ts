@@ -9,7 +9,8 @@ export const PUBLIC_KEY_TEXT_LENGTH_MAX = 8_192;
 /** Shorter RSA keys are within reach of their breakers. @see RFC 7518 section 3.3 */
 const RSA_BITS_MIN = 2_048;
 const RSA_BITS_MAX = 8_192;
-const PUBLIC_PEM_PATTERN = /^\s*-----BEGIN (?:RSA )?PUBLIC KEY-----[A-Za-z0-9+/=\s]+-----END (?:RSA )?PUBLIC KEY-----\s*$/;
+/** A public key in PEM form; whether it is one is seen when it is read. */
+export const PUBLIC_PEM_PATTERN = /^\s*-----BEGIN (?:RSA )?PUBLIC KEY-----[A-Za-z0-9+/=\s]+-----END (?:RSA )?PUBLIC KEY-----\s*$/;
 const PRIVATE_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'k'];
 
 /** A public key that verifies tokens, in the form in which it is kept. */

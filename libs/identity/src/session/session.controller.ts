@@ -3,7 +3,7 @@ import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { Public, Returns, textSchema, Throws } from '#http';
-import { EXTERNAL_ID_BYTES_MAX } from '#subscribers';
+import { EXTERNAL_ID_JSON_SCHEMA } from '#subscribers';
 import { BrowserFacing } from '../browser-origins/browser-facing.js';
 import { admitOrigin } from '../browser-origins/browser-origins.js';
 import { OriginNotAllowedError, RateLimitedError } from '../identity.errors.js';
@@ -21,12 +21,13 @@ const PUBLIC_KEY_LENGTH_MAX = 255;
 const openSessionSchema = z
   .strictObject({
     public_key: textSchema({ max: PUBLIC_KEY_LENGTH_MAX }).meta({ description: 'The public key `pk_…` of the environment.' }),
-    subscriber_id: z.unknown().optional().meta({
-      type: 'string',
-      minLength: 1,
-      maxLength: EXTERNAL_ID_BYTES_MAX,
-      description: 'Your own id of the person, at most 255 bytes in UTF-8; taken byte for byte. Beside a token it may be left out.',
-    }),
+    subscriber_id: z
+      .unknown()
+      .optional()
+      .meta({
+        ...EXTERNAL_ID_JSON_SCHEMA,
+        description: 'Your own id of the person, at most 255 bytes in UTF-8; taken byte for byte. Beside a token it may be left out.',
+      }),
     subscriber_hash: z.unknown().optional().meta({
       type: 'string',
       description:
@@ -42,6 +43,7 @@ const openSessionSchema = z
       .meta({ type: 'object', description: 'For grade `traits` the v2 text covers the SHA-256 of their canonical JSON.' }),
     token: z.unknown().optional().meta({
       type: 'string',
+      minLength: 1,
       description:
         'In place of subscriber_hash a JWT (HS256, RS256, ES256, EdDSA): `iss` is public_key, `aud` names scopes, `sub` is the subscriber id.',
     }),
@@ -52,7 +54,7 @@ const openSessionSchema = z
       .optional()
       .meta({ description: 'What the session is for; everything that the proof and the policies are good for where it is left out.' }),
   })
-  .meta({ id: 'OpenSession' });
+  .meta({ id: 'OpenSession', anyOf: [{ required: ['subscriber_id'] }, { required: ['token'] }] });
 
 const sessionSchema = z
   .object({

@@ -23,7 +23,8 @@ export const PROOF_TOKEN_LENGTH_MAX = 4_096;
 const PART_PATTERN = /^[A-Za-z0-9_-]+$/;
 const PARTS = 3;
 /** Names of keys: no slash, no dots in a row, nothing that could be a path or a query. */
-const KEY_ID_PATTERN = /^(?!.*\.\.)[A-Za-z0-9._~-]{1,128}$/;
+/** Names that a token may give its key. */
+export const TOKEN_KEY_ID_PATTERN = /^(?!.*\.\.)[A-Za-z0-9._~-]{1,128}$/;
 /** Header members that would let the token choose its own key, or ask for processing that we do not do. */
 const HEADER_MEMBERS_REFUSED = ['jku', 'jwk', 'x5u', 'x5c', 'x5t', 'x5t#S256', 'crit', 'b64', 'zip', 'enc'] as const;
 /** Nobody knows it: with it an environment without keys takes as long as one with a key. */
@@ -36,7 +37,7 @@ const refuse = refuser('subscriber');
 
 /** True for a name that a token may give its key. */
 export function isTokenKeyId(text: string): boolean {
-  return KEY_ID_PATTERN.test(text);
+  return TOKEN_KEY_ID_PATTERN.test(text);
 }
 
 /**

@@ -1,29 +1,57 @@
+import { ATTRIBUTE_NAME_JSON_SCHEMA } from '#subscribers';
+import { RULE_RELATIVE_AMOUNT_MAX, RULE_TEXT_LENGTH_MAX, RULE_VALUES_MAX } from '../segments.limits.js';
+import { INSTANT_PATTERN } from './instant.js';
 import { FIELDS } from './rule.js';
 
 const RULE_REFERENCE = { $ref: '#/components/schemas/SegmentRule' };
-const TEXT = { type: 'string' };
-const TEXTS = { type: 'array', items: TEXT, minItems: 1 };
-const SCALAR = { type: ['string', 'number', 'boolean'] };
-const DATE = { type: 'string', description: 'A date (2026-05-31) or a timestamp with an offset (2026-05-31T10:00:00Z).' };
+const TEXT = { type: 'string', maxLength: RULE_TEXT_LENGTH_MAX };
+const NUMBER = { type: 'number' };
+const SCALAR = { anyOf: [TEXT, { type: ['number', 'boolean'] }] };
+const DATE = {
+  type: 'string',
+  pattern: INSTANT_PATTERN,
+  description: 'A date (2026-05-31) or a timestamp with an offset (2026-05-31T10:00:00Z).',
+};
 const RELATIVE = {
   type: 'object',
   additionalProperties: false,
   required: ['amount', 'unit'],
-  properties: { amount: { type: 'integer', minimum: 1 }, unit: { enum: ['hours', 'days'] } },
+  properties: { amount: { type: 'integer', minimum: 1, maximum: RULE_RELATIVE_AMOUNT_MAX }, unit: { enum: ['hours', 'days'] } },
 };
 
 /** Operators that share one kind of value; `null` for those without one. */
-const TESTS: readonly (readonly [operators: readonly string[], value: object | null])[] = [
+type Test = readonly [operators: readonly string[], value: object | null];
+
+const TEXT_TESTS: readonly Test[] = [
   [['exists', 'not_exists'], null],
-  [['equals', 'not_equals'], SCALAR],
-  [['in', 'not_in'], { type: 'array', items: SCALAR, minItems: 1 }],
+  [['equals', 'not_equals', 'greater_than', 'greater_or_equal', 'less_than', 'less_or_equal'], TEXT],
+  [['in', 'not_in'], listOf(TEXT)],
   [['contains', 'starts_with', 'ends_with'], { ...TEXT, minLength: 1 }],
-  [['contains_any', 'contains_all'], TEXTS],
-  [['greater_than', 'greater_or_equal', 'less_than', 'less_or_equal'], { type: ['string', 'number'] }],
-  [['between'], { type: 'array', items: { type: ['string', 'number'] }, minItems: 2, maxItems: 2 }],
+  [['between'], boundsOf(TEXT)],
+];
+
+const INSTANT_TESTS: readonly Test[] = [
   [['before', 'after', 'on'], DATE],
   [['in_last', 'not_in_last', 'in_next'], RELATIVE],
 ];
+
+const ATTRIBUTE_TESTS: readonly Test[] = [
+  [['exists', 'not_exists'], null],
+  [['equals', 'not_equals'], SCALAR],
+  [['in', 'not_in'], listOf(SCALAR)],
+  [['contains', 'starts_with', 'ends_with'], { ...TEXT, minLength: 1 }],
+  [['contains_any', 'contains_all'], listOf(TEXT)],
+  [['greater_than', 'greater_or_equal', 'less_than', 'less_or_equal'], { anyOf: [TEXT, NUMBER] }],
+  [['between'], { anyOf: [boundsOf(TEXT), boundsOf(NUMBER)] }],
+  ...INSTANT_TESTS,
+];
+
+/** What a built-in field can be tested for, by what it holds. */
+const FIELD_TESTS: Record<(typeof FIELDS)[keyof typeof FIELDS], readonly Test[]> = {
+  text: TEXT_TESTS,
+  instant: INSTANT_TESTS,
+  boolean: [[['equals'], { type: 'boolean' }]],
+};
 
 /** The shape of a rule in the OpenAPI document; `ruleSchema` is what checks one. */
 export const RULE_JSON_SCHEMA = {
@@ -43,8 +71,8 @@ export const RULE_JSON_SCHEMA = {
     group('all', { type: 'array', items: RULE_REFERENCE }),
     group('any', { type: 'array', items: RULE_REFERENCE, minItems: 1 }),
     group('not', RULE_REFERENCE),
-    ...TESTS.map(([operators, value]) => condition('attribute', TEXT, operators, value)),
-    ...TESTS.map(([operators, value]) => condition('field', { enum: Object.keys(FIELDS) }, operators, value)),
+    ...ATTRIBUTE_TESTS.map((test) => condition('attribute', ATTRIBUTE_NAME_JSON_SCHEMA, test)),
+    ...Object.entries(FIELD_TESTS).flatMap(([kind, tests]) => tests.map((test) => condition('field', { enum: fieldsOf(kind) }, test))),
   ],
 };
 
@@ -52,7 +80,19 @@ function group(key: string, inner: object): object {
   return { type: 'object', additionalProperties: false, required: [key], properties: { [key]: inner } };
 }
 
-function condition(subject: string, subjectSchema: object, operators: readonly string[], value: object | null): object {
+function listOf(items: object): object {
+  return { type: 'array', items, minItems: 1, maxItems: RULE_VALUES_MAX };
+}
+
+function boundsOf(items: object): object {
+  return { type: 'array', items, minItems: 2, maxItems: 2 };
+}
+
+function fieldsOf(kind: string): string[] {
+  return Object.entries(FIELDS).flatMap(([field, holds]) => (holds === kind ? [field] : []));
+}
+
+function condition(subject: string, subjectSchema: object, [operators, value]: Test): object {
   return {
     type: 'object',
     additionalProperties: false,

@@ -1,12 +1,12 @@
 import { Body, Controller, Get, HttpStatus, Param, Put, Res } from '@nestjs/common';
-import { ApiOperation, ApiTags } from '@nestjs/swagger';
+import { ApiOperation, ApiParam, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { Returns, Throws } from '#http';
 import { CurrentEnvironment, type EnvironmentContext, RequireScope } from '#tenancy';
 import { type AttributeDeclaration, AttributeStore } from '../attribute.store.js';
 import { ATTRIBUTE_TYPES } from '../profile/attribute-value.js';
-import { attributeNameFault } from '../profile/subscriber-patch.js';
+import { ATTRIBUTE_NAME_JSON_SCHEMA, attributeNameFault } from '../profile/subscriber-patch.js';
 import { AttributeDeclarationsTooManyError, AttributeNameInvalidError, AttributeNotDeclaredError } from '../subscribers.errors.js';
 
 const attributeTypeSchema = z.enum(ATTRIBUTE_TYPES).meta({
@@ -49,6 +49,7 @@ export class DeclareAttributeController {
   }
 
   @Put(':name')
+  @ApiParam({ name: 'name', schema: ATTRIBUTE_NAME_JSON_SCHEMA })
   @RequireScope('subscribers:write')
   @ApiOperation({ summary: 'Declare the type of an attribute' })
   @Returns(200, attributeSchema, 'The attribute was declared and has this type now.')

@@ -70,7 +70,7 @@ export class ImportFileController {
       'says otherwise. Lines that do not fit are listed under /rejections; of several lines with one id the last wins. The answer comes when ' +
       'the file is imported.',
   })
-  @ApiBody({ required: true, schema: { type: 'string' } })
+  @ApiBody({ required: true, schema: { type: 'string', minLength: 1 } })
   @StreamedBody([CSV], IMPORT_BODY_BYTES_MAX)
   @Returns(201, importSchema, 'The file is imported; `rejected` counts the lines that are not.')
   @Throws(ImportFileInvalidError, ImportStoppedError)

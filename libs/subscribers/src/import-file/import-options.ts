@@ -31,6 +31,8 @@ export interface ImportOptions {
 }
 
 const MAPPING = /^(?<column>.+)=(?<target>[^=]*)$/su;
+/** The form of a mapping for the OpenAPI document: a column, and an attribute's name, a field, or nothing. */
+const MAPPING_FORM = `^[^\\u0000]+=([^\\u0000-\\u001f\\u007f=@][^\\u0000-\\u001f\\u007f=]{0,99}|${IMPORT_FIELDS.join('|')})?$`;
 const TYPE_SUFFIX = new RegExp(`^(?<target>.+):(?<type>${ATTRIBUTE_TYPES.join('|')})$`, 'su');
 
 /** `Column=name`, `Column=name:type`, `Column=@time_zone`, or `Column=` for a column that is left out. */
@@ -43,7 +45,10 @@ export const columnMappingSchema = z
     context.addIssue({ code: 'custom', message: mapping });
     return z.NEVER;
   })
-  .meta({ description: '`Column=name`, `Column=name:type`, `Column=@locale`, or `Column=` to leave the column out.' });
+  .meta({
+    description: '`Column=name`, `Column=name:type`, `Column=@locale`, or `Column=` to leave the column out.',
+    pattern: MAPPING_FORM,
+  });
 
 /** One of the usual delimiters; a tab can be written as `tab`. */
 export const delimiterSchema = z

@@ -1,10 +1,11 @@
 import { Body, Controller, Delete, Get, HttpStatus, Param, Put, Res } from '@nestjs/common';
-import { ApiOperation, ApiTags } from '@nestjs/swagger';
+import { ApiOperation, ApiParam, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { Returns, Throws } from '#http';
 import { CurrentEnvironment, type EnvironmentContext, RequireScope } from '#tenancy';
 import { CompanyStore } from '../company.store.js';
+import { EXTERNAL_ID_JSON_SCHEMA } from '../profile/external-id.js';
 import { subscriberPatchBodySchema } from '../profile/subscriber-patch.js';
 import { SubscriberStore } from '../subscriber.store.js';
 import {
@@ -33,6 +34,7 @@ export class ManageCompaniesController {
   ) {}
 
   @Put('companies/:external_id')
+  @ApiParam({ name: 'external_id', schema: EXTERNAL_ID_JSON_SCHEMA })
   @RequireScope('subscribers:write')
   @ApiOperation({ summary: 'Create or change a company' })
   @Returns(200, companySchema, 'The company was there and is changed.')

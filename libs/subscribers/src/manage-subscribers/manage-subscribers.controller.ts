@@ -1,9 +1,10 @@
 import { Body, Controller, Delete, Get, HttpStatus, Param, Put, Query, Res } from '@nestjs/common';
-import { ApiOperation, ApiTags } from '@nestjs/swagger';
+import { ApiOperation, ApiParam, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { listCursor, type Page, type PageQuery, pageQuerySchema, pageSchema, Returns, Throws, toPage } from '#http';
 import { CurrentEnvironment, type EnvironmentContext, RequireScope } from '#tenancy';
+import { EXTERNAL_ID_JSON_SCHEMA } from '../profile/external-id.js';
 import { subscriberPatchBodySchema } from '../profile/subscriber-patch.js';
 import { SubscriberStore } from '../subscriber.store.js';
 import { AttributesTooManyError, ExternalIdInvalidError, SubscriberInvalidError, SubscriberNotFoundError } from '../subscribers.errors.js';
@@ -23,6 +24,7 @@ export class ManageSubscribersController {
   ) {}
 
   @Put(':external_id')
+  @ApiParam({ name: 'external_id', schema: EXTERNAL_ID_JSON_SCHEMA })
   @RequireScope('subscribers:write')
   @ApiOperation({ summary: 'Create or change a subscriber' })
   @Returns(200, subscriberSchema, 'The subscriber was there and is changed.')

@@ -14,6 +14,14 @@ export function externalIdFault(text: string): string | undefined {
   return undefined;
 }
 
+/** The form of an external id for the OpenAPI document, where a length is one of characters. */
+export const EXTERNAL_ID_JSON_SCHEMA = {
+  type: 'string',
+  minLength: 1,
+  maxLength: EXTERNAL_ID_BYTES_MAX,
+  pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]*$',
+} as const;
+
 /**
  * The customer's own id of a person: 1 to 255 bytes of UTF-8 without control characters. It is compared byte for byte: never trimmed,
  * never folded, never normalised, because the proofs of identity are made over exactly these bytes.
@@ -27,6 +35,5 @@ export const externalIdSchema = z
   .meta({
     description: `The customer's own id of the subscriber: 1 to ${EXTERNAL_ID_BYTES_MAX} bytes of UTF-8 without control characters, compared byte for byte.`,
     examples: ['customer-4711'],
-    minLength: 1,
-    maxLength: EXTERNAL_ID_BYTES_MAX,
+    ...EXTERNAL_ID_JSON_SCHEMA,
   });

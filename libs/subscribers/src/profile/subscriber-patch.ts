@@ -1,6 +1,12 @@
 import { z } from 'zod';
 import type { FieldFault } from '#contracts';
-import { ATTRIBUTE_NAME_LENGTH_MAX, ATTRIBUTES_BYTES_MAX, ATTRIBUTES_MAX } from '../subscribers.limits.js';
+import {
+  ATTRIBUTE_LIST_ITEMS_MAX,
+  ATTRIBUTE_NAME_LENGTH_MAX,
+  ATTRIBUTE_TEXT_BYTES_MAX,
+  ATTRIBUTES_BYTES_MAX,
+  ATTRIBUTES_MAX,
+} from '../subscribers.limits.js';
 import { toAttributeValue, type AttributeType, type AttributeValue } from './attribute-value.js';
 import { externalIdFault } from './external-id.js';
 import { canonicalLocale, isTimeZone } from './locale-and-time-zone.js';
@@ -65,6 +71,15 @@ export function attributeNameFault(name: string): string | undefined {
   return undefined;
 }
 
+/** The form of an attribute's name for the OpenAPI document. */
+export const ATTRIBUTE_NAME_JSON_SCHEMA = {
+  type: 'string',
+  minLength: 1,
+  maxLength: ATTRIBUTE_NAME_LENGTH_MAX,
+  pattern: '^[^\\u0000-\\u001f\\u007f]*$',
+  not: { enum: [...RESERVED_NAMES] },
+};
+
 /** Name of an attribute: 1 to 100 characters without controls, compared exactly. */
 export const attributeNameSchema = z
   .string()
@@ -72,7 +87,16 @@ export const attributeNameSchema = z
     const fault = attributeNameFault(name);
     if (fault !== undefined) context.addIssue({ code: 'custom', message: fault });
   })
-  .meta({ description: 'Name of an attribute, compared exactly.', minLength: 1, maxLength: ATTRIBUTE_NAME_LENGTH_MAX, examples: ['plan'] });
+  .meta({ description: 'Name of an attribute, compared exactly.', ...ATTRIBUTE_NAME_JSON_SCHEMA, examples: ['plan'] });
+
+/** The form of an attribute's value for the OpenAPI document. */
+const ATTRIBUTE_VALUE_JSON_SCHEMA = {
+  anyOf: [
+    { type: 'string', maxLength: ATTRIBUTE_TEXT_BYTES_MAX },
+    { type: ['number', 'boolean', 'null'] },
+    { type: 'array', items: { type: 'string', maxLength: ATTRIBUTE_TEXT_BYTES_MAX }, maxItems: ATTRIBUTE_LIST_ITEMS_MAX },
+  ],
+};
 
 /** Body of `PUT /v1/subscribers/{external_id}`. Values of attributes are checked by `toSubscriberPatch`, which knows the declared types. */
 export const subscriberPatchBodySchema = z
@@ -87,6 +111,9 @@ export const subscriberPatchBodySchema = z
       .optional()
       .meta({
         description: 'Merged by name into the present attributes; null removes one.',
+        propertyNames: ATTRIBUTE_NAME_JSON_SCHEMA,
+        maxProperties: ATTRIBUTES_MAX,
+        additionalProperties: ATTRIBUTE_VALUE_JSON_SCHEMA,
         examples: [{ plan: 'pro', seats: 12, trial_ends: null }],
       }),
     locale: z

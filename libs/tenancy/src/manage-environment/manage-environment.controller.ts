@@ -3,7 +3,7 @@ import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
 import { encodeId } from '#contracts';
 import { Returns, textSchema, Throws } from '#http';
-import { ALLOWED_ORIGINS_MAX, ORIGIN_LENGTH_MAX } from '../allowed-origins.js';
+import { ALLOWED_ORIGINS_MAX, ORIGIN_FORM, ORIGIN_LENGTH_MAX } from '../allowed-origins.js';
 import { PROTECTED_TRAIT_LENGTH_MAX, PROTECTED_TRAITS_MAX } from '../protected-traits.js';
 import { CurrentEnvironment, RequireScope } from '../authenticate/require-scope.js';
 import { type Environment, ENVIRONMENT_KINDS, type EnvironmentContext } from '../environment.js';
@@ -13,7 +13,7 @@ import { ManageEnvironment } from './manage-environment.js';
 const changeEnvironmentSchema = z
   .strictObject({
     allowed_origins: z
-      .array(textSchema({ min: 1, max: ORIGIN_LENGTH_MAX }))
+      .array(textSchema({ min: 1, max: ORIGIN_LENGTH_MAX }).meta({ pattern: ORIGIN_FORM }))
       .max(ALLOWED_ORIGINS_MAX)
       .meta({
         description: 'Replaces the list. Each entry exactly as the browser sends it as Origin; https in production.',

@@ -20,7 +20,7 @@ type Changed = z.infer<typeof changedSchema>;
 const someSchema = z
   .looseObject({
     tags: novuFilterSchema.shape.tags,
-    data: z.unknown().optional().meta({ type: 'string', description: 'Not supported.' }),
+    data: z.unknown().optional().meta({ type: 'null', description: 'Filters by data are not supported.' }),
   })
   .meta({ id: 'NovuNotificationsOf' });
 
@@ -88,7 +88,8 @@ export class ChangeNovuNotificationsController {
   @NovuRoute(REFUSED_BODY)
   async seen(@CurrentSession() session: Session, @Body({ schema: seenSchema }) body: z.infer<typeof seenSchema>): Promise<void> {
     const { notificationIds } = body;
-    if (notificationIds === undefined) await this.inbox.changeAll(session, 'seen', tagsOf(body));
+    const tags = tagsOf(body);
+    if (notificationIds === undefined) await this.inbox.changeAll(session, 'seen', tags);
     else await this.inbox.see(session, notificationIds);
   }
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { documentedAs, textSchema, ValidationFailedError } from '#http';
-import { decodeMessageId } from '#contracts';
-import { type NovuFilter, novuFilterSchema, SEVERITIES } from './notification-filter.js';
+import { decodeMessageId, MESSAGE_ID_PATTERN } from '#contracts';
+import { INSTANT_MS_MAX, type NovuFilter, novuFilterSchema, SEVERITIES } from './notification-filter.js';
 
 /** Notifications of one page. */
 export const NOVU_PAGE_MAX = 100;
@@ -36,7 +36,9 @@ const severities = documentedAs(z.union([text.transform((one) => [one]), z.array
 /** The query of a list as clients send it. Tags come under names with brackets, which is why unknown names are let through. */
 export const novuListQuerySchema = z.looseObject({
   limit: decimal({ min: 1, max: NOVU_PAGE_MAX }),
-  after: textSchema({ max: ID_CHARACTERS_MAX }).optional().meta({ description: 'The id of the last notification of the page before.' }),
+  after: textSchema({ max: ID_CHARACTERS_MAX })
+    .optional()
+    .meta({ description: 'The id of the last notification of the page before.', pattern: MESSAGE_ID_PATTERN.source }),
   offset: decimal({ min: 0, max: NOVU_OFFSET_MAX }),
   read: flag,
   archived: flag,
@@ -44,9 +46,9 @@ export const novuListQuerySchema = z.looseObject({
   snoozed: flag,
   severity: severities,
   'severity[]': severities,
-  data: text.optional(),
-  createdGte: decimal({ min: 0, max: Number.MAX_SAFE_INTEGER }),
-  createdLte: decimal({ min: 0, max: Number.MAX_SAFE_INTEGER }),
+  data: documentedAs(text, { type: 'string', const: '{}', description: 'Filters by data are not supported.' }).optional(),
+  createdGte: decimal({ min: 0, max: INSTANT_MS_MAX }),
+  createdLte: decimal({ min: 0, max: INSTANT_MS_MAX }),
 });
 
 export type NovuListQuery = z.infer<typeof novuListQuerySchema>;

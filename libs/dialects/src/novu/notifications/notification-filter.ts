@@ -10,7 +10,7 @@ const TAG_CHARACTERS_MAX = 255;
 const TAGS_MAX = 200;
 const TAG_GROUPS_MAX = 30;
 /** The last millisecond of the year 9999. */
-const INSTANT_MS_MAX = 253_402_300_799_999;
+export const INSTANT_MS_MAX = 253_402_300_799_999;
 
 /** Severities that clients know. */
 export const SEVERITIES = ['high', 'medium', 'low', 'none'] as const;

@@ -31,10 +31,14 @@ export const novuSessionBodySchema = z
     applicationIdentifier: textSchema({ max: PUBLIC_KEY_CHARACTERS_MAX }).meta({
       description: 'The public key `pk_…` of the environment.',
     }),
-    subscriber: z.unknown().optional().meta({
-      description:
-        'The id of the person as a text, or an object with subscriberId, firstName, lastName, email, phone, avatar, locale, timezone, data.',
-    }),
+    subscriber: z
+      .unknown()
+      .optional()
+      .meta({
+        type: ['string', 'object', 'null'],
+        description:
+          'The id of the person as a text, or an object with subscriberId, firstName, lastName, email, phone, avatar, locale, timezone, data.',
+      }),
     subscriberId: z.unknown().optional().meta({ type: 'string', description: 'The id of the person, as older clients send it.' }),
     subscriberHash: z
       .unknown()
@@ -46,7 +50,7 @@ export const novuSessionBodySchema = z
       .optional()
       .meta({ type: 'string', description: `${HASH_DESCRIPTION}, of the OLPC canonical JSON of the context.` }),
   })
-  .meta({ id: 'OpenNovuSession' });
+  .meta({ id: 'OpenNovuSession', anyOf: [{ required: ['subscriber'] }, { required: ['subscriberId'] }] });
 
 export type NovuSessionBody = z.infer<typeof novuSessionBodySchema>;
 
