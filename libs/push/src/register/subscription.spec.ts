@@ -1,5 +1,6 @@
 import { createECDH, randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import { pushSubscriptionSchema } from './subscription.js';
 
 const point = createECDH('prime256v1').generateKeys();
@@ -15,6 +16,20 @@ describe('a push subscription', () => {
     const parsed = pushSubscriptionSchema.parse(subscription);
     expect(parsed.keys.p256dh).toEqual(point);
     expect(parsed.keys.auth).toHaveLength(16);
+  });
+
+  it('is documented by the form of its keys, with an example that is taken', () => {
+    const { $defs = {} } = z.toJSONSchema(pushSubscriptionSchema, { io: 'input', unrepresentable: 'any' });
+    const { properties = {} } = $defs['PushSubscription'] ?? {};
+    const documented = (properties['keys'] as { properties: Record<keyof typeof keys, { pattern: string; examples: [string] }> })
+      .properties;
+    for (const name of ['p256dh', 'auth'] as const) {
+      const pattern = new RegExp(documented[name].pattern);
+      expect(keys[name]).toMatch(pattern);
+      expect(`${keys[name]}A`).not.toMatch(pattern);
+      expect(documented[name].examples[0]).toMatch(pattern);
+    }
+    expect(withKeys({ p256dh: documented.p256dh.examples[0], auth: documented.auth.examples[0] }).success).toBe(true);
   });
 
   it('is refused with a public key that is no uncompressed point of the curve', () => {

@@ -39,6 +39,13 @@ const attributesOf = async (externalId: string) =>
   (await new SubscriberStore(api.test.database).findByExternalId(api.home.environmentId, externalId))?.attributes;
 
 describe('POST /v1/subscribers/bulk', () => {
+  it('asks for the key before it asks for the body', async () => {
+    const answerTo = (headers: Record<string, string>) => api.app.inject({ method: 'POST', url: '/v1/subscribers/bulk', headers });
+    expect((await answerTo({})).statusCode).toBe(401);
+    const refused = await answerTo({ authorization: `Bearer ${api.home.apiKey}` });
+    expect(refused.json()).toMatchObject({ status: 400, code: 'validation_failed', errors: [{ code: 'missing' }] });
+  });
+
   it('answers each line with what became of it', async () => {
     const lines = [
       '\ufeff{"external_id":"b1","attributes":{"plan":"pro"}}',
