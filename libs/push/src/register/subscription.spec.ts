@@ -21,15 +21,14 @@ describe('a push subscription', () => {
   it('is documented by the form of its keys, with an example that is taken', () => {
     const { $defs = {} } = z.toJSONSchema(pushSubscriptionSchema, { io: 'input', unrepresentable: 'any' });
     const { properties = {} } = $defs['PushSubscription'] ?? {};
-    const documented = (properties['keys'] as { properties: Record<keyof typeof keys, { pattern: string; examples: [string] }> })
-      .properties;
+    const documented = (properties['keys'] as { properties: Record<keyof typeof keys, { pattern: string; example: string }> }).properties;
     for (const name of ['p256dh', 'auth'] as const) {
       const pattern = new RegExp(documented[name].pattern);
       expect(keys[name]).toMatch(pattern);
       expect(`${keys[name]}A`).not.toMatch(pattern);
-      expect(documented[name].examples[0]).toMatch(pattern);
+      expect(documented[name].example).toMatch(pattern);
     }
-    expect(withKeys({ p256dh: documented.p256dh.examples[0], auth: documented.auth.examples[0] }).success).toBe(true);
+    expect(withKeys({ p256dh: documented.p256dh.example, auth: documented.auth.example }).success).toBe(true);
   });
 
   it('is refused with a public key that is no uncompressed point of the curve', () => {

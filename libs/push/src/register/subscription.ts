@@ -51,7 +51,7 @@ export const pushSubscriptionSchema = z
         type: 'string',
         pattern: POINT_PATTERN,
         description: 'Public key of the device: an uncompressed point of P-256, base64url.',
-        examples: [EXAMPLE_KEYS.p256dh],
+        example: EXAMPLE_KEYS.p256dh,
       }),
       auth: base64url
         .refine((bytes) => bytes.length === AUTH_BYTES, `must be ${AUTH_BYTES} bytes`)
@@ -59,7 +59,7 @@ export const pushSubscriptionSchema = z
           type: 'string',
           pattern: AUTH_PATTERN,
           description: 'Authentication secret of the device, 16 bytes, base64url.',
-          examples: [EXAMPLE_KEYS.auth],
+          example: EXAMPLE_KEYS.auth,
         }),
     }),
   })

@@ -29,10 +29,18 @@ describe('toNovuPage', () => {
   });
 
   it('refuses what is no filter, by its name', () => {
-    for (const query of [{ after: 'x' }, { severity: 'urgent' }, { data: 'x' }, { createdGte: '9007199254740991' }]) {
+    for (const query of [{ after: 'x' }, { severity: 'urgent' }, { data: 'x' }]) {
       expect(() => pageOf(query), JSON.stringify(query)).toThrow(ValidationFailedError);
     }
-    for (const query of [{ limit: '0' }, { limit: '101' }, { limit: '1e1' }, { offset: '-1' }, { read: 'yes' }, { limit: ['1', '2'] }]) {
+    for (const query of [
+      { limit: '0' },
+      { limit: '101' },
+      { limit: '1e1' },
+      { offset: '-1' },
+      { read: 'yes' },
+      { limit: ['1', '2'] },
+      { createdGte: '9007199254740991' },
+    ]) {
       expect(novuListQuerySchema.safeParse(query).success, JSON.stringify(query)).toBe(false);
     }
   });
