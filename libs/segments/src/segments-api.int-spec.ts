@@ -85,6 +85,18 @@ describe('/v1/segments', () => {
 });
 
 describe('POST /v1/segments/preview', () => {
+  it.each([
+    { operator: 'in_last', value: { amount: 36_500, unit: 'days' } },
+    { operator: 'in_next', value: { amount: 876_000, unit: 'hours' } },
+    { operator: 'before', value: '0001-01-01' },
+    { operator: 'after', value: '0001-01-01T00:00:00Z' },
+    { operator: 'on', value: '9999-12-31' },
+    { operator: 'after', value: '9999-12-31T23:59:59.999999-14:00' },
+  ])('reaches the ends of time that a rule may name: %o', async (test) => {
+    for (const subject of [{ field: 'created_at' }, { attribute: 'trial_ends' }])
+      expect(await preview({ ...subject, ...test })).toMatchObject({ status: 200 });
+  });
+
   it('counts and shows some, and stores nothing', async () => {
     const as = await seedEnvironment(api.test.database);
     const subscribers = new SubscriberStore(api.test.database);

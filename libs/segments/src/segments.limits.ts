@@ -10,8 +10,8 @@ export const RULE_VALUES_MAX = 1_000;
 /** Longest text a condition compares with, in characters. */
 export const RULE_TEXT_LENGTH_MAX = 1_000;
 
-/** Largest amount of a relative time: a hundred years of hours. */
-export const RULE_RELATIVE_AMOUNT_MAX = 876_000;
+/** Largest amount of a relative time: a hundred years, so that every instant it leads to is one that Postgres knows. */
+export const RULE_RELATIVE_AMOUNTS_MAX = { hours: 876_000, days: 36_500 } as const;
 
 /** Longest name of a segment in characters. */
 export const SEGMENT_NAME_LENGTH_MAX = 100;

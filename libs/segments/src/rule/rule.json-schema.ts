@@ -1,5 +1,5 @@
 import { ATTRIBUTE_NAME_JSON_SCHEMA } from '#subscribers';
-import { RULE_RELATIVE_AMOUNT_MAX, RULE_TEXT_LENGTH_MAX, RULE_VALUES_MAX } from '../segments.limits.js';
+import { RULE_RELATIVE_AMOUNTS_MAX, RULE_TEXT_LENGTH_MAX, RULE_VALUES_MAX } from '../segments.limits.js';
 import { INSTANT_PATTERN } from './instant.js';
 import { FIELDS } from './rule.js';
 
@@ -13,10 +13,12 @@ const DATE = {
   description: 'A date (2026-05-31) or a timestamp with an offset (2026-05-31T10:00:00Z).',
 };
 const RELATIVE = {
-  type: 'object',
-  additionalProperties: false,
-  required: ['amount', 'unit'],
-  properties: { amount: { type: 'integer', minimum: 1, maximum: RULE_RELATIVE_AMOUNT_MAX }, unit: { enum: ['hours', 'days'] } },
+  anyOf: Object.entries(RULE_RELATIVE_AMOUNTS_MAX).map(([unit, maximum]) => ({
+    type: 'object',
+    additionalProperties: false,
+    required: ['amount', 'unit'],
+    properties: { amount: { type: 'integer', minimum: 1, maximum }, unit: { const: unit } },
+  })),
 };
 
 /** Operators that share one kind of value; `null` for those without one. */

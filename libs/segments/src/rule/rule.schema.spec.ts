@@ -53,6 +53,11 @@ describe('ruleSchema', () => {
     ['a day that no calendar has', { ...condition, operator: 'before', value: '2026-02-30' }, /^value: must be a date/],
     ['a timestamp without an offset', { ...condition, operator: 'on', value: '2026-02-28T10:00:00' }, /^value: must be a date/],
     ['a relative time of nothing', { ...condition, operator: 'in_last', value: { amount: 0, unit: 'days' } }, /^value\/amount: /],
+    [
+      'a relative time before the first year',
+      { ...condition, operator: 'in_last', value: { amount: 36_501, unit: 'days' } },
+      /^value\/amount: must not be more/,
+    ],
     ['an unknown unit', { ...condition, operator: 'in_last', value: { amount: 1, unit: 'months' } }, /^value\/unit: /],
     ['an unknown field', { field: 'email', operator: 'exists' }, /^field: must be one of external_id/],
     [

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { isStorableText } from '#http';
 import { attributeNameSchema } from '#subscribers';
-import { RULE_DEPTH_MAX, RULE_NODES_MAX, RULE_RELATIVE_AMOUNT_MAX, RULE_TEXT_LENGTH_MAX, RULE_VALUES_MAX } from '../segments.limits.js';
+import { RULE_DEPTH_MAX, RULE_NODES_MAX, RULE_RELATIVE_AMOUNTS_MAX, RULE_TEXT_LENGTH_MAX, RULE_VALUES_MAX } from '../segments.limits.js';
 import { instantOf } from './instant.js';
 import { FIELDS, type Operator, type Rule } from './rule.js';
 import { RULE_JSON_SCHEMA } from './rule.json-schema.js';
@@ -23,10 +23,12 @@ const FIRST_INSTANT_MS = Date.parse('0001-01-01T00:00:00Z');
 const date = z.string().refine((value) => (instantOf(value) ?? Number.NEGATIVE_INFINITY) >= FIRST_INSTANT_MS, {
   error: 'must be a date (2026-05-31) or a timestamp with an offset (2026-05-31T10:00:00Z)',
 });
-const relative = z.strictObject({
-  amount: z.int().min(1).max(RULE_RELATIVE_AMOUNT_MAX),
-  unit: z.enum(['hours', 'days']),
-});
+const relative = z
+  .strictObject({ amount: z.int().min(1).max(RULE_RELATIVE_AMOUNTS_MAX.hours), unit: z.enum(['hours', 'days']) })
+  .refine(({ amount, unit }) => amount <= RULE_RELATIVE_AMOUNTS_MAX[unit], {
+    path: ['amount'],
+    error: 'must not be more than a hundred years',
+  });
 
 /** What each operator compares with; `undefined` for those that compare with nothing. */
 const VALUE_SCHEMAS: Record<Operator, z.ZodType | undefined> = {
