@@ -41,6 +41,8 @@ const USER_ROUTE = '/{client_id}/users/{user_id}';
 const USER_PLACES: Readonly<Record<string, string>> = { client_id: 'publicKey', user_id: 'subscriber' };
 /** What a query of a WebSocket is made of; its hash is whole in hex as well. */
 const SOCKET_ROUTE = '/';
+/** Another one, which takes a session's token in its header, too. */
+const SESSION_SOCKET_ROUTE = '/v1/inbox/socket';
 const SOCKET_QUERY = 'envId=<<home.publicKey>>&userId=<<home.subscriber>>&userIdHash=<<home.subscriberHash>>';
 const HANDSHAKE: readonly [string, string][] = [
   ['Connection', 'Upgrade'],
@@ -120,7 +122,7 @@ export class ValidRequests {
     if (operation.security === 'ApiKey') headers.push(['Authorization', `Bearer <<home.${key}>>`]);
     if (operation.security === 'Session') headers.push(['Authorization', 'Bearer <<home.session>>']);
     if (operation.path.startsWith(USER_ROUTE)) headers.push(['Authorization', 'Basic <<home.basic>>']);
-    if (operation.path === SOCKET_ROUTE) headers.push(...HANDSHAKE);
+    if (operation.path === SOCKET_ROUTE || operation.path === SESSION_SOCKET_ROUTE) headers.push(...HANDSHAKE);
     if (operation.body !== undefined) headers.push(['Content-Type', operation.body.mediaType]);
     for (const parameter of operation.parameters)
       if (parameter.in === 'header' && parameter.name === 'Idempotency-Key' && this.random.chance(0.5))

@@ -5,16 +5,16 @@
  */
 import { createHmac } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import type { Browser, Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { OtlpReceiver, waitFor } from '#testing';
+import { type OtlpReceiver, waitFor } from '#testing';
 import { ApiProblem, openInbox } from '../support/api-client.js';
 import { showLogsOnFailure } from '../support/report-failure.js';
-import { undoAll } from '../support/stack.js';
-import { type StandaloneStack, startStandaloneStack } from '../support/standalone-stack.js';
+import type { StandaloneStack } from '../support/standalone-stack.js';
 import { browserUnderTest } from './support/browser-under-test.js';
-import { openContext, START_MS_MAX, startChromium, STEP_MS_MAX } from './support/chromium.js';
-import { serveFiles, startTlsFront, type TlsFront, type VendorSite } from './support/vendor-page.js';
+import { START_MS_MAX, STEP_MS_MAX } from './support/chromium.js';
+import { ForeignClients } from './support/foreign-clients.js';
+import { startTlsFront, type TlsFront } from './support/vendor-page.js';
 
 const OLDER_PACKAGE = 'node_modules/notificationapi-js-client-sdk/dist/notificationapi-js-client-sdk.js';
 const CORE_PACKAGE = 'node_modules/@notificationapi/core/dist/main.js';
@@ -30,40 +30,27 @@ const PAGES = {
 };
 
 describe.skipIf(skipReason !== undefined)("NotificationAPI's browser packages", () => {
-  const undo: (() => Promise<unknown>)[] = [];
   const hashes = new Set<string>();
+  let clients: ForeignClients;
   let receiver: OtlpReceiver;
   let stack: StandaloneStack;
-  let browser: Browser;
-  let site: VendorSite;
-  let front: TlsFront;
+  let front: TlsFront | undefined;
 
   beforeAll(async () => {
-    receiver = await OtlpReceiver.start();
-    undo.push(() => receiver.close());
-    stack = await startStandaloneStack({
-      OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
-      OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json',
-      OTEL_BSP_SCHEDULE_DELAY: '100',
-      LOG_LEVEL: 'debug',
-    });
-    undo.push(() => stack.stop());
-    site = await serveFiles(
-      new Map([
-        ...Object.entries(PAGES),
-        ['/older.js', await readFile(OLDER_PACKAGE, 'utf8')],
-        ['/core.js', await readFile(CORE_PACKAGE, 'utf8')],
-      ]),
-    );
-    undo.push(() => site.close());
+    const files = new Map([
+      ...Object.entries(PAGES),
+      ['/older.js', await readFile(OLDER_PACKAGE, 'utf8')],
+      ['/core.js', await readFile(CORE_PACKAGE, 'utf8')],
+    ]);
+    clients = await ForeignClients.start({ executablePath, files, switches: ['--ignore-certificate-errors'] });
+    ({ receiver, stack } = clients);
     front = await startTlsFront(stack.url);
-    undo.push(() => front.close());
-    await stack.api().call('PATCH', '/v1/environment', { body: { allowed_origins: [site.origin] } });
-    browser = await startChromium(executablePath, ['--ignore-certificate-errors']);
-    undo.push(() => browser.close());
   }, START_MS_MAX);
   beforeEach(() => showLogsOnFailure(stack));
-  afterAll(() => undoAll(undo));
+  afterAll(async () => {
+    await front?.close();
+    await clients?.stop();
+  });
 
   /** What the customer's server makes for its page. */
   function hashOf(id: string): string {
@@ -72,13 +59,7 @@ describe.skipIf(skipReason !== undefined)("NotificationAPI's browser packages", 
     return hash;
   }
 
-  async function openPage(path: keyof typeof PAGES): Promise<Page> {
-    const { context } = await openContext(browser);
-    undo.push(() => context.close());
-    const page = await context.newPage();
-    await page.goto(`${site.origin}${path}`);
-    return page;
-  }
+  const openPage = (path: keyof typeof PAGES): Promise<Page> => clients.openPage(path);
 
   /** The older client on its page, as its documentation sets it up. */
   async function startOlder(id: string, userIdHash = hashOf(id), inapp: object = { root: 'bell', inline: true }): Promise<Page> {
@@ -101,9 +82,7 @@ describe.skipIf(skipReason !== undefined)("NotificationAPI's browser packages", 
       pollMs: POLL_MS,
     });
 
-  async function send(id: string, title: string): Promise<void> {
-    await stack.api().post('/v1/messages', { body: { subscriber_id: id, channels: ['inbox'], title } });
-  }
+  const send = (id: string, title: string): Promise<void> => clients.send(id, title);
 
   const titlesOn = (page: Page) => page.locator(TITLE).allInnerTexts();
 
@@ -203,7 +182,7 @@ describe.skipIf(skipReason !== undefined)("NotificationAPI's browser packages", 
     async function startCore(id: string, hashedUserId = hashOf(id)): Promise<Page> {
       const page = await openPage('/core');
       await page.waitForFunction('window.sdk !== undefined');
-      const options = { clientId: stack.keys.publicKey, userId: id, hashedUserId, host: front.host, websocketHost: front.host };
+      const options = { clientId: stack.keys.publicKey, userId: id, hashedUserId, host: front?.host, websocketHost: front?.host };
       await page.evaluate(
         `window.came = []; sdk.init({ ...${JSON.stringify(options)}, onNewInAppNotifications: (them) => came.push(...them) }); window.socket = sdk.openWebSocket()`,
       );

@@ -26,6 +26,7 @@ export {
   SeesContexts,
   SessionExpiresAt,
   TakesStreamTicket,
+  TakesTokenInQuery,
 } from './session/require-session.js';
 export * from './session/session.js';
 export { type RevocableSession, SessionRevocations } from './revoke/session-revocations.js';

@@ -11,7 +11,7 @@ export interface WebSocketEnd {
   readonly code?: number;
 }
 
-/** A WebSocket client for tests: collects the JSON that comes. */
+/** A WebSocket client for tests: collects the JSON that comes; a text that is none is kept as `{ text }`. */
 export class WebSocketClient {
   readonly messages: Record<string, unknown>[] = [];
   private readonly socket: WebSocket;
@@ -21,7 +21,7 @@ export class WebSocketClient {
   private constructor(url: string, headers: Record<string, string>) {
     this.socket = new WebSocket(url, { headers });
     this.socket.on('open', () => void (this.opened = true));
-    this.socket.on('message', (data: Buffer) => this.messages.push(JSON.parse(data.toString()) as Record<string, unknown>));
+    this.socket.on('message', (data: Buffer) => this.messages.push(read(data.toString())));
     this.socket.on('close', (code) => void (this.end ??= { code }));
     this.socket.on('error', () => undefined);
     this.socket.on('unexpected-response', (_request, response) => {
@@ -79,5 +79,13 @@ export class WebSocketClient {
   /** Leaves without a word. */
   terminate(): void {
     this.socket.terminate();
+  }
+}
+
+function read(text: string): Record<string, unknown> {
+  try {
+    return JSON.parse(text) as Record<string, unknown>;
+  } catch {
+    return { text };
   }
 }

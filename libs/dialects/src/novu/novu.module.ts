@@ -10,16 +10,19 @@ import { KeepNovuProfile } from './open-session/novu-profile.js';
 import { OpenNovuSessionController } from './open-session/open-novu-session.controller.js';
 import { OpenNovuSession } from './open-session/open-novu-session.js';
 import { ReadNovuPreferencesController } from './preferences/read-novu-preferences.controller.js';
+import { ConnectNovuController } from './socket/connect-novu.controller.js';
+import { ConnectNovu } from './socket/connect-novu.js';
 
 /** The inbox as `@novu/js` and what is built on it call for it. */
 @Module({
   imports: [IdentityApiModule, InboxApiModule, SubscribersModule],
-  providers: [KeepNovuProfile, OpenNovuSession, NovuInbox],
+  providers: [KeepNovuProfile, OpenNovuSession, NovuInbox, ConnectNovu],
   controllers: [
     OpenNovuSessionController,
     ReadNovuNotificationsController,
     ChangeNovuNotificationsController,
     ReadNovuPreferencesController,
+    ConnectNovuController,
     NovuUnservedController,
   ],
 })

@@ -6,7 +6,14 @@ import { BrowserFacing } from '../browser-origins/browser-facing.js';
 import { OriginNotAllowedError, SessionExpiredError, SessionInvalidError, SessionMissingError } from '../identity.errors.js';
 import { IdentityGradeTooLowError, IdentityMissingError, IdentityRevokedError } from '../verify/proof.errors.js';
 import type { Session, SessionScope, SessionSubscriber } from './session.js';
-import { REQUIRED_SESSION_SCOPE, SEES_CONTEXTS, SessionGuard, type SessionRequest, TAKES_STREAM_TICKET } from './session.guard.js';
+import {
+  REQUIRED_SESSION_SCOPE,
+  SEES_CONTEXTS,
+  SessionGuard,
+  type SessionRequest,
+  TAKES_STREAM_TICKET,
+  TAKES_TOKEN_IN_QUERY,
+} from './session.guard.js';
 
 /**
  * Admits session tokens to a route or a controller, opens it to pages of allowed origins (CORS), and documents both. Answers 401
@@ -41,6 +48,21 @@ export function TakesStreamTicket(): MethodDecorator {
       name: 'ticket',
       required: false,
       description: 'In place of the Authorization header, for EventSource: a ticket of POST /v1/session/ticket, good once.',
+    }),
+  );
+}
+
+/**
+ * On a route with {@link RequireSession} that opens WebSockets, with which browsers send no headers: the token may stand in the query
+ * (`?token=`). For clients of other systems only; ours take a ticket, which is good once.
+ */
+export function TakesTokenInQuery(): MethodDecorator {
+  return applyDecorators(
+    SetMetadata(TAKES_TOKEN_IN_QUERY, true),
+    ApiQuery({
+      name: 'token',
+      required: false,
+      description: 'In place of the Authorization header, with which browsers cannot open a WebSocket: the token of the session.',
     }),
   );
 }

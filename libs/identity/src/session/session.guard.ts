@@ -17,6 +17,9 @@ export const REQUIRED_SESSION_SCOPE = 'belfry:required-session-scope';
 /** Metadata key of routes that take a ticket in the URL in place of a token. */
 export const TAKES_STREAM_TICKET = 'belfry:takes-stream-ticket';
 
+/** Metadata key of routes that take a token in the URL. */
+export const TAKES_TOKEN_IN_QUERY = 'belfry:takes-token-in-query';
+
 /** Metadata key of routes that know what a session with a context may see. */
 export const SEES_CONTEXTS = 'belfry:sees-contexts';
 
@@ -31,6 +34,7 @@ export interface SessionRequest {
 interface RouteFacts {
   readonly scope: SessionScope | undefined;
   readonly takesTicket: boolean;
+  readonly takesQueryToken: boolean;
   readonly seesContexts: boolean;
 }
 
@@ -82,8 +86,9 @@ export class SessionGuard implements CanActivate {
     if (facts === undefined) {
       const scope = this.reflector.getAllAndOverride<SessionScope | undefined>(REQUIRED_SESSION_SCOPE, [handler, controller]);
       const takesTicket = this.reflector.get<boolean | undefined>(TAKES_STREAM_TICKET, handler) === true;
+      const takesQueryToken = this.reflector.get<boolean | undefined>(TAKES_TOKEN_IN_QUERY, handler) === true;
       const seesContexts = this.reflector.getAllAndOverride<boolean | undefined>(SEES_CONTEXTS, [handler, controller]) === true;
-      facts = { scope, takesTicket, seesContexts };
+      facts = { scope, takesTicket, takesQueryToken, seesContexts };
       ofController.set(handler, facts);
     }
     return facts;
@@ -100,8 +105,9 @@ export class SessionGuard implements CanActivate {
     return { verified, environment, policy };
   }
 
-  private async load(request: FastifyRequest, { scope, takesTicket }: RouteFacts): Promise<Known> {
-    const verified = await this.readSession(request, takesTicket);
+  private async load(request: FastifyRequest, facts: RouteFacts): Promise<Known> {
+    const { scope } = facts;
+    const verified = await this.readSession(request, facts);
     await this.standing.require(verified.session);
     const { environmentId } = verified.session;
     const environment = await this.environments.find(environmentId);
@@ -126,16 +132,20 @@ export class SessionGuard implements CanActivate {
     return true;
   }
 
-  /** From the header; from the URL only a ticket, and only where there is no header. */
-  private async readSession(request: FastifyRequest, takesTicket: boolean): Promise<TokenSession> {
+  /** From the header; from the URL only where there is no header, and only what the route takes there. */
+  private async readSession(request: FastifyRequest, { takesTicket, takesQueryToken }: RouteFacts): Promise<TokenSession> {
     const { authorization } = request.headers;
     if (authorization !== undefined) {
       const token = bearerTokenOf(authorization);
       if (token === undefined) throw new SessionInvalidError();
       return this.tokens.readVerified(token);
     }
-    const ticket = takesTicket ? (request.query as { ticket?: unknown }).ticket : undefined;
-    if (ticket === undefined) throw new SessionMissingError();
+    const { ticket, token } = request.query as { ticket?: unknown; token?: unknown };
+    if (takesQueryToken && token !== undefined) {
+      if (typeof token !== 'string') throw new SessionInvalidError();
+      return this.tokens.readVerified(token);
+    }
+    if (!takesTicket || ticket === undefined) throw new SessionMissingError();
     return this.tickets.redeem(ticket);
   }
 }

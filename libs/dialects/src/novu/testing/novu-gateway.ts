@@ -110,7 +110,7 @@ export class NovuGateway {
     readonly clock: FixedClock,
   ) {}
 
-  static async open(of?: Pick<NovuGateway, 'test' | 'clock'>): Promise<NovuGateway> {
+  static async open(of?: Pick<NovuGateway, 'test' | 'clock'>, env: Record<string, string> = {}): Promise<NovuGateway> {
     const own = of?.test ?? (await createTestDatabase());
     const clock = of?.clock ?? new FixedClock();
     @Module({
@@ -125,7 +125,7 @@ export class NovuGateway {
       controllers: [ProbeController],
     })
     class TestModule {}
-    const variables = { BELFRY_SECRET_KEY: Buffer.alloc(32, 7).toString('base64'), LOG_LEVEL: 'silent' };
+    const variables = { BELFRY_SECRET_KEY: Buffer.alloc(32, 7).toString('base64'), LOG_LEVEL: 'silent', ...env };
     const app = await createHttpApp(TestModule, { name: 'test', config: BelfryConfig.load(SECTIONS, variables) });
     app.get(Clock).now = () => clock.now();
     await app.listen(0, '127.0.0.1');
