@@ -34,7 +34,11 @@ describe('planAbuse', { timeout: TEST_MS_MAX }, () => {
 
   it('begins with each route as it should be, and uses every mutation', () => {
     const operations = operationsOf(DOCUMENT);
-    const plan = [...planAbuse(DOCUMENT, 1, 5_000)].map(({ operation, mutation, expect: expected }) => ({ operation, mutation, expected }));
+    const plan = [...planAbuse(DOCUMENT, 1, 10_000)].map(({ operation, mutation, expect: expected }) => ({
+      operation,
+      mutation,
+      expected,
+    }));
     expect(plan.slice(0, operations.length).map(({ operation, mutation }) => [operation, mutation])).toEqual(
       operations.map(({ name }) => [name, 'valid']),
     );
