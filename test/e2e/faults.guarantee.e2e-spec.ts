@@ -8,13 +8,11 @@ import { runFaults } from '../faults/run-faults.js';
 import { eventLogsUnderTest } from '../support/event-logs.js';
 
 const KILLS = 20;
-/** The same faults each time, as far as a machine's own pace allows. */
-const SEED = 33;
+/** The same faults each time, as far as a machine's own pace allows: each kind once, of which an inbox-delivery is frozen, not a sender for half a minute. */
+const SEED = 17;
 const RECIPIENTS = 3_000;
 /** A minute and a half on two idle cores; machines that run tests are shared. */
 const TEST_MS_MAX = 900_000;
-/** Lasts for half a minute with a sender, which is more than the rest of the test. */
-const LONG = 'freeze';
 
 for (const { log, skipReason } of await eventLogsUnderTest()) {
   describe.skipIf(skipReason !== undefined)(`campaigns on the ${log} log`, () => {
@@ -24,7 +22,7 @@ for (const { log, skipReason } of await eventLogsUnderTest()) {
         kills: KILLS,
         seed: SEED,
         log,
-        scenarios: SCENARIOS.filter((scenario) => scenario !== LONG),
+        scenarios: SCENARIOS,
         recipients: RECIPIENTS,
         instances: 2,
         note: (line) => lines.push(line),
