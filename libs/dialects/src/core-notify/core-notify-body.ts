@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { ENGAGEMENT_KINDS } from '#contracts';
 import { textSchema } from '#http';
 import { pushSubscriptionSchema } from '#push';
+import { EXTERNAL_ID_JSON_SCHEMA } from '#subscribers';
 
 const PIXEL_KEY_CHARACTERS_MAX = 255;
 /** A receipt has about a hundred; what is longer is none and is not looked at. */
@@ -24,7 +25,13 @@ export const subscribeBodySchema = z
   .strictObject({
     pixel_key: pixelKeySchema,
     subscription: pushSubscriptionSchema,
-    subscriber_id: claim('string', 'Your own id of the person, with a proof as for POST /v1/session; left out for an anonymous visitor.'),
+    subscriber_id: z
+      .unknown()
+      .optional()
+      .meta({
+        ...EXTERNAL_ID_JSON_SCHEMA,
+        description: 'Your own id of the person, with a proof as for POST /v1/session; left out for an anonymous visitor.',
+      }),
     subscriber_hash: claim('string', 'HMAC-SHA256 under an identity secret.'),
     timestamp: claim('integer', 'Unix seconds, where the hash covers them.'),
     token: claim('string', 'In place of a hash a JWT whose `aud` names push.'),
