@@ -26,6 +26,10 @@ const COMMANDS = {
   test: { needs: 'build', run: (args) => node('scripts/test.mjs', args) },
   bench: { needs: 'build', run: (args) => node('dist/test/bench/main.js', args) },
   abuse: { needs: 'build', run: (args) => node('dist/test/abuse/main.js', args) },
+  mutation: {
+    needs: 'install',
+    run: (args) => node('node_modules/@stryker-mutator/core/bin/stryker.js', ['run', 'test/mutation/stryker.config.json', ...args]),
+  },
   faults: { needs: 'build', run: (args) => node('dist/test/faults/main.js', args) },
 };
 

@@ -43,6 +43,10 @@ describe('refusalError', () => {
     );
   });
 
+  it('says that it is the token which lacks a surface', () => {
+    expect(refusalError(refused('scope_missing'), 'inbox').message).toContain('the token');
+  });
+
   it('shows a refused plain form and a mismatch as one', () => {
     const [one, other] = (['plain_form_refused', 'mismatch'] as const).map((reason) =>
       refusalError({ ...refused(reason), detail: reason }, 'inbox'),

@@ -140,7 +140,15 @@ describe('verifyHash on hashes', () => {
 
   it('takes an optional prefix, and ASCII space around', () => {
     const unpadded = BASE64.slice(0, -1);
-    for (const hash of [`sha256=${HEX}`, `sha256=${BASE64}`, ` ${HEX}`, `${HEX}\n`, `\t\v\f\r\n sha256=${unpadded} \r\n`, `${BASE64}\n`]) {
+    for (const hash of [
+      `sha256=${HEX}`,
+      `sha256=${BASE64}`,
+      ` ${HEX}`,
+      `${HEX}\n`,
+      `${HEX}\v`,
+      `\t\v\f\r\n sha256=${unpadded} \r\n`,
+      `${BASE64}\n`,
+    ]) {
       expect([hash, reasonOf(hash)]).toEqual([hash, 'valid']);
     }
   });

@@ -189,6 +189,46 @@ describe('verifyProof with tokens', () => {
     expect((await verify({ token: `${invalidUtf8}.${payload}.${signature}` })).reason).toBe('malformed');
   });
 
+  it('takes for unsecured what has three parts, no signature and no algorithm', async () => {
+    const none = Buffer.from('{"alg":"none"}').toString('base64url');
+    const reasonOf = async (token: string) => (await verify({ token })).reason;
+    expect(await reasonOf(`${none}.e30.`)).toBe('alg_not_allowed');
+    expect(await reasonOf(`${none}.e30..e30`)).toBe('malformed');
+    expect(await reasonOf(`${none}.e30.!`)).toBe('malformed');
+    expect(await reasonOf(`${Buffer.from('{"alg":"HS256"}').toString('base64url')}.e30.`)).toBe('malformed');
+  });
+
+  it('refuses a header behind a byte order mark, whoever signed it', async () => {
+    expect((await verify({ token: handmade('\ufeff{"alg":"HS256"}', claims()) })).reason).toBe('malformed');
+    expect((await verify({ token: handmade('{"alg":"HS256"}', claims()) })).reason).toBe('valid');
+  });
+
+  it('says with each refusal what is wrong', async () => {
+    const hs256 = async (payload: JWTPayload) => verify({ token: await sign({ algorithm: 'HS256', payload: claims(payload) }) });
+    const none = Buffer.from('{"alg":"none"}').toString('base64url');
+    const verdicts = [
+      [await verify({ token: 5 }), 'malformed', 'bounded length'],
+      [await verify({ token: `${none}.e30.` }), 'alg_not_allowed', 'Unsecured'],
+      [await verify({ token: 'a.b' }), 'malformed', 'three base64url parts'],
+      [await verify({ token: handmade('[]', claims()) }), 'malformed', 'header'],
+      [await verify({ token: handmade({ alg: 'HS512' }, claims()) }), 'alg_not_allowed', 'HS256, RS256, ES256, EdDSA'],
+      [await verify({ token: handmade({ alg: 'HS256', kid: 5 }, claims()) }), 'malformed', '"kid"'],
+      [await verify({ token: await sign() }, { keys: [keyOf('RS256')] }), 'alg_not_allowed', 'that of its key'],
+      [await verify({ token: await sign(), hash: 'x', id: 'user-123' }), 'malformed', 'not both'],
+      [await hs256({ sub: 5 as unknown as string }), 'id_not_string', '"sub"'],
+      [await hs256({ iss: 'pk_live_other' }), 'tenant_mismatch', '"iss"'],
+      [await hs256({ aud: 'x' }), 'scope_missing', 'inbox, preferences, push, identify, track'],
+      [await hs256({ exp: undefined }), 'malformed', '"exp"'],
+      [await hs256({ nbf: 'x' as unknown as number }), 'malformed', 'numbers of seconds'],
+      [await hs256({ traits: 'pro' }), 'malformed', '"traits"'],
+      [await verify({ id: 'user-123', hash: 'x' }), 'malformed', '32 bytes'],
+      [await verify({ id: 'user-123', hash: 'ab'.repeat(32), traits: 'pro' }), 'malformed', 'traits'],
+      [await verify({ id: 'user-123', hash: 'ab'.repeat(32), timestamp: true }), 'timestamp_invalid', 'whole seconds'],
+    ] as const;
+    for (const [verdict, reason, detail] of verdicts)
+      expect(verdict).toMatchObject({ valid: false, kind: 'subscriber', reason, detail: expect.stringContaining(detail) });
+  });
+
   it('looks at 4,096 characters and not at one more', async () => {
     const padded = (length: number) => handmade({ alg: 'HS256' }, claims({ pad: 'x'.repeat(length) }));
     const fits = Array.from({ length: 200 }, (_, index) => padded(2_800 + index)).filter((text) => text.length <= PROOF_TOKEN_LENGTH_MAX);
@@ -261,6 +301,7 @@ describe('verifyProof with tokens', () => {
     expect([await at({ nbf: NOW + 60 }), await at({ nbf: NOW + 61 })]).toEqual(['valid', 'not_yet_valid']);
     expect([await at({ iat: NOW + 60 }), await at({ iat: NOW + 61 })]).toEqual(['valid', 'not_yet_valid']);
     expect(await at({ nbf: NOW + 61, iat: NOW })).toBe('not_yet_valid');
+    expect([await at({ exp: 0 }), await at({ nbf: 0 }), await at({ iat: 0 })]).toEqual(['expired', 'valid', 'valid']);
     for (const exp of [undefined, 'never', null, -1, true]) expect(await at({ exp: exp as number })).toBe('malformed');
     for (const bad of ['x', null, -5, true]) {
       expect(await at({ nbf: bad as unknown as number })).toBe('malformed');
