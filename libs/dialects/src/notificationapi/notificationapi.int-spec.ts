@@ -221,6 +221,29 @@ describe('NotificationAPI over HTTP', () => {
       expect(await call('victim', hashOf(open.secret, 'victim'))).toMatchObject({ status: 401, body: { code: 'identity_mismatch' } });
     });
 
+    it('holds a network to a number of identifies without a good hash, and creates nobody beyond it', async () => {
+      const limited = await NotificationApiGateway.start(test, { IDENTITY_UNVERIFIED_PER_MINUTE: '2' });
+      try {
+        const open = await limited.seed();
+        await limited.openSurfaces(open, 'identify');
+        const call = (id: string, ...hash: string[]) =>
+          limited.call({
+            method: 'POST',
+            path: userPath(open.publicKey, id),
+            authorization: basic(open.publicKey, id, ...hash),
+            body: {},
+            headers: { 'content-type': 'application/json' },
+          });
+        expect((await call('claimed-1')).status).toBe(200);
+        expect((await call('claimed-2', hashOf(open.secret, 'other'))).status).toBe(200);
+        expect(await call('claimed-3')).toMatchObject({ status: 429, body: { code: 'rate_limited' } });
+        expect(await limited.countSubscribers(open.environmentId)).toBe(2);
+        expect((await call('proven', hashOf(open.secret, 'proven'))).status).toBe(200);
+      } finally {
+        await limited.close();
+      }
+    });
+
     it.skipIf(vectors.length === 0)('decides the shared vectors as they say', async () => {
       for (const vector of vectors) {
         // A secret that anybody could guess is refused when it is brought; with it goes its vector.
