@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { encodeId, encodeMessageId, newUuid } from '#contracts';
-import { signSubscriberId } from '#identity';
+import { SessionTokens, signSubscriberId } from '#identity';
 import { SubscriberStore } from '#subscribers';
 import { olpcJson } from '../open-session/olpc-json.js';
-import { type NovuCall, type NovuDelivery, NovuGateway, type NovuTenant } from '../testing/novu-gateway.js';
+import { type NovuCall, type NovuDelivery, NovuGateway, type NovuTenant, sessionOf } from '../testing/novu-gateway.js';
 import type { NovuNotification } from './notification.js';
 
 let gateway: NovuGateway;
@@ -303,6 +303,29 @@ describe('somebody else', () => {
       const answer = await gateway.call({ url: '/v1/inbox/notifications', ...(bad === undefined ? {} : { token: bad }) });
       expect(answer).toMatchObject({ status: 401, body: { code, statusCode: 401, message: expect.any(String) } });
     }
+  });
+
+  it('gets 403 with a session that is not for the inbox, and leaves the messages as they are', async () => {
+    const [id = ''] = await deliver();
+    const session = { environmentId: tenant.environmentId, subscriberId: annaId, externalId: anna, grade: 'static' as const };
+    const { token: other } = await gateway.app
+      .get(SessionTokens)
+      .start({ ...session, secretId: undefined, scopes: ['preferences', 'push', 'identify', 'track'] });
+    const as = { token: other };
+    const answers = [await call('', as), await call('/count?filters=%5B%7B%7D%5D', as)];
+    for (const change of ['read', 'unread', 'archive', 'unarchive']) answers.push(await patch(id, change, as));
+    for (const path of ['/read', '/archive', '/read-archive']) answers.push(await post(path, {}, as));
+    for (const answer of answers) expect(answer).toMatchObject({ status: 403, body: { code: 'scope_missing', statusCode: 403 } });
+    expect(await stateOf(id)).toEqual({ isSeen: false, isRead: false, isArchived: false });
+  });
+
+  it('gets nothing of a person of the same id in another environment', async () => {
+    await deliver();
+    const elsewhere = await gateway.seed();
+    const theirs = await gateway.tokenOf(elsewhere, anna);
+    expect((await call('', { token: theirs })).body).toMatchObject({ data: [] });
+    const { subscriberHash } = sessionOf(elsewhere, anna);
+    expect(await gateway.post({ ...sessionOf(tenant, anna), subscriberHash })).toMatchObject({ status: 400 });
   });
 });
 
