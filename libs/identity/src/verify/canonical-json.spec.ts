@@ -33,6 +33,7 @@ describe('canonicalJson', () => {
         return Reflect.get(target, name);
       },
     });
+    expect(canonicalJson(5, 1)).toBe('5');
     expect(canonicalJson(counted, 500)).toBeUndefined();
     expect(reads).toBe(0);
   });

@@ -241,6 +241,7 @@ describe('verifyHash on grades', () => {
   it('takes traits for traits only when the MAC covers exactly these', () => {
     expect(accepted({ hash: v2(ID, digest), timestamp: NOW, traits: { seats: 3, plan: 'pro' } })).toMatchObject({
       grade: 'traits',
+      form: 'v2',
       traits,
     });
     expect(accepted({ hash: v2(ID, digest), timestamp: NOW, traits: { ...traits, seats: 4 } }).reason).toBe('mismatch');
