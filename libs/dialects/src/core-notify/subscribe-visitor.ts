@@ -33,8 +33,9 @@ export interface VisitorSubscription {
 
 /**
  * Registers the browser of a visitor. With a proof it is that person's, as by a session. Without one it is a subscriber's of its own, whose
- * id we give: nobody gains access to anybody by it. Whoever proved nothing never takes an active device from somebody: for that
- * the keys of the device must be shown, and then it stays whose it is.
+ * id we give: nobody gains access to anybody by it. Whoever proved nothing never takes an active device from somebody without its keys. With
+ * them it stays whose it is, or becomes that of the person who is named, where the policy lets people in without a proof: another person
+ * has signed in on that browser.
  */
 @Injectable()
 export class SubscribeVisitor {
