@@ -24,11 +24,11 @@ export function toProvenance(row: ProvenanceRow): Provenance {
 
 const MERGED = 'subscribers.merge_attributes(present.attributes, excluded.attributes, $8::jsonb)';
 const MERGED_UNVERIFIED = `nullif((coalesce(present.unverified_attributes, '{}') - $9::text[]) || coalesce(excluded.unverified_attributes, '{}'), '{}')`;
-const MERGED_PROOFS = `nullif((coalesce(present.attribute_proofs, '{}') - $9::text[]) || coalesce(excluded.attribute_proofs, '{}'), '{}')`;
+const MERGED_PROOFS = `nullif((coalesce(present.attribute_proofs, '{}') - $10::text[]) || coalesce(excluded.attribute_proofs, '{}'), '{}')`;
 
 /**
- * Writes one claim into a table of people or companies: verified values into `attributes`, all others beside them. $9 are the names whose
- * notes are replaced. A claim never takes the mark `verified` away. A row that would grow too large is not touched and not returned; for a
+ * Writes one claim into a table of people or companies: verified values into `attributes`, all others beside them. $9 are the names
+ * whose unverified values go, $10 those whose proofs are replaced: what nobody proved never touches the proof of a verified value. A claim never takes the mark `verified` away. A row that would grow too large is not touched and not returned; for a
  * new one the caller has checked the parts.
  */
 export function claimStatement(table: 'subscribers.subscriber' | 'subscribers.company', returning: string): string {
@@ -67,6 +67,7 @@ export function claimValues(environmentId: string, claim: ClaimedProfile): unkno
     claim.grade !== 'none',
     removedOf(claim.verified),
     [...Object.keys(claim.verified), ...namesOfNulls(claim.unverified)],
+    Object.keys(claim.verified),
   ];
 }
 

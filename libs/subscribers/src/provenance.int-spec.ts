@@ -84,6 +84,16 @@ describe.each([
     expect(await get('nulls')).toMatchObject({ attributes: { plan: 'pro' }, unverified_attributes: {} });
   });
 
+  it('keeps the proof of a verified value, whatever comes without one', async () => {
+    await apply(claimOf('kept', { grade: 'traits', verified: { plan: 'pro' } }));
+    const proofs = { plan: { grade: 'traits', ...NOTE } };
+    for (const unverified of [{ plan: 'free' }, { plan: null }]) {
+      await apply(claimOf('kept', { unverified }));
+      expect(await get('kept')).toMatchObject({ attributes: { plan: 'pro' }, attribute_proofs: proofs });
+    }
+    expect((await get('kept'))['unverified_attributes']).toEqual({});
+  });
+
   it('bounds what anybody can make a page say, in one call and over many', async () => {
     const many = Object.fromEntries(Array.from({ length: UNVERIFIED_ATTRIBUTES_MAX + 1 }, (_, index) => [`a${index}`, index]));
     const large = { text: 'x'.repeat(UNVERIFIED_ATTRIBUTES_BYTES_MAX) };
