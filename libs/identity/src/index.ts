@@ -1,5 +1,5 @@
 export { BrowserFacing } from './browser-origins/browser-facing.js';
-export { admitOrigin } from './browser-origins/browser-origins.js';
+export { admitOrigin, type PageOrigin, pageOriginOf } from './browser-origins/browser-origins.js';
 export { presentCoverage } from './coverage/coverage.resource.js';
 export { COVERAGE_HOURS_MAX, ReadCoverage } from './coverage/read-coverage.js';
 export { IdentifyRateLimit } from './identify/identify-rate-limit.js';

@@ -4,7 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { EngagementRateLimit } from '#engagement';
 import { JsonBodyAs, Public, Returns, Throws } from '#http';
-import { admitOrigin, BrowserFacing, OriginNotAllowedError, PROOF_REFUSALS, RateLimitedError, sdkOf } from '#identity';
+import { admitOrigin, BrowserFacing, OriginNotAllowedError, pageOriginOf, PROOF_REFUSALS, RateLimitedError, sdkOf } from '#identity';
 import {
   deviceResourceSchema,
   presentDevice,
@@ -91,7 +91,7 @@ export class CoreNotifyController {
       subscription: body.subscription,
       proof: proofOf(body),
       address: request.ip,
-      origin: request.headers.origin,
+      page: pageOriginOf(request),
       sdk: sdkOf(request),
       userAgent: request.headers['user-agent'],
       admitOrigin: originGate(request, reply),

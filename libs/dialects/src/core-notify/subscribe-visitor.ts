@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
-import { AdmitClaim, IdentifyRateLimit, type Proof } from '#identity';
+import { AdmitClaim, IdentifyRateLimit, type PageOrigin, type Proof } from '#identity';
 import {
   type Device,
   ManageDevices,
@@ -24,7 +24,7 @@ export interface VisitorSubscription {
   /** Who the visitor is said to be; absent: nobody said. */
   readonly proof: (Proof & { readonly kind: 'subscriber' }) | undefined;
   readonly address: string;
-  readonly origin: string | undefined;
+  readonly page: PageOrigin | undefined;
   readonly sdk: string | undefined;
   readonly userAgent: string | undefined;
   /** @throws OriginNotAllowedError */
@@ -67,8 +67,8 @@ export class SubscribeVisitor {
   }
 
   private async admitPerson(visit: VisitorSubscription, proof: Proof, environment: Environment | undefined) {
-    const { publicKey, address, origin, sdk } = visit;
-    return this.admit.run({ environment, publicKey, surface: 'push', proof, address, origin, sdk });
+    const { publicKey, address, page, sdk } = visit;
+    return this.admit.run({ environment, publicKey, surface: 'push', proof, address, page, sdk });
   }
 
   /** @param externalId the person whom the policy let in without a proof, or the visitor that the browser is by itself */

@@ -7,14 +7,26 @@ const ALLOW_ORIGIN = 'access-control-allow-origin';
 /** What of a request tells where its page comes from. */
 export type OriginRequest = Pick<FastifyRequest, 'headers' | 'host'>;
 
+/** The page that makes a request, as its browser names it. */
+export interface PageOrigin {
+  readonly origin: string;
+  /** This server itself delivered the page: it was loaded from the host that the request goes to. */
+  readonly isOwn: boolean;
+}
+
+/** The page of a request; `undefined` where the request comes from no script of a page. */
+export function pageOriginOf({ headers: { origin }, host }: OriginRequest): PageOrigin | undefined {
+  return origin === undefined ? undefined : { origin, isOwn: isSameOrigin(origin, host) };
+}
+
 /**
  * May the page that makes this request act for the environment? Requests without Origin do not come from a page's script, and pages
  * that this server itself delivers need no permission. Takes back the CORS header of a page that may not, so that it cannot read the answer.
  * @throws OriginNotAllowedError
  */
 export function admitOrigin(environment: Pick<Environment, 'kind' | 'allowedOrigins'>, request: OriginRequest, reply: FastifyReply): void {
-  const { origin } = request.headers;
-  if (origin === undefined || isOriginAllowed(environment, origin) || isSameOrigin(origin, request.host)) return;
+  const page = pageOriginOf(request);
+  if (page === undefined || isOriginAllowed(environment, page.origin) || page.isOwn) return;
   reply.removeHeader(ALLOW_ORIGIN);
   throw new OriginNotAllowedError();
 }

@@ -5,16 +5,27 @@ import { originLabel, parseSdk, PROVEN_SDKS_MAX, SdkPlaces, UNPROVEN_SDKS_MAX } 
 const ALLOWED = 'https://app.example.com';
 
 describe('originLabel', () => {
+  const page = (origin: string, isOwn = false) => ({ origin, isOwn });
+
   it('names allowed origins and nothing else', () => {
     const production = { kind: 'production' as const, allowedOrigins: [ALLOWED] };
-    expect(originLabel(production, ALLOWED)).toBe(ALLOWED);
+    expect(originLabel(production, page(ALLOWED))).toBe(ALLOWED);
     expect(originLabel(production, undefined)).toBe('none');
-    for (const origin of ['https://evil.example', 'http://localhost:5173', `${ALLOWED}/`, 'null', '', 'none']) {
-      expect(originLabel(production, origin)).toBe('other');
+    for (const origin of ['https://evil.example', 'http://localhost:5173', `${ALLOWED}/`, 'null', '', 'none', 'same-origin']) {
+      expect(originLabel(production, page(origin))).toBe('other');
     }
     const development = { ...production, kind: 'development' as const };
-    expect(originLabel(development, 'http://localhost:5173')).toBe('loopback');
-    expect(originLabel(development, 'https://evil.example')).toBe('other');
+    expect(originLabel(development, page('http://localhost:5173'))).toBe('loopback');
+    expect(originLabel(development, page('https://evil.example'))).toBe('other');
+  });
+
+  it('has one name for pages that the server itself delivers, unless the environment lists their origin', () => {
+    const own = { origin: 'https://notify.example.com', isOwn: true };
+    const production = { kind: 'production' as const, allowedOrigins: [ALLOWED] };
+    expect(originLabel(production, own)).toBe('same-origin');
+    expect(originLabel(production, { ...own, isOwn: false })).toBe('other');
+    expect(originLabel({ ...production, allowedOrigins: [own.origin] }, own)).toBe(own.origin);
+    expect(originLabel({ ...production, kind: 'development' }, { origin: 'http://localhost:3000', isOwn: true })).toBe('same-origin');
   });
 });
 

@@ -1,4 +1,5 @@
 import { type Environment, isOriginAllowed } from '#tenancy';
+import type { PageOrigin } from '../browser-origins/browser-origins.js';
 
 /** Where a claim came without the header. */
 export const ABSENT = 'none';
@@ -8,6 +9,9 @@ export const OTHER = 'other';
 
 /** Pages of the developer's own machine, whose ports change with each tool. */
 export const LOOPBACK = 'loopback';
+
+/** Pages that this server itself delivers, which need no permission; an origin that is listed all the same is counted by its name. */
+export const SAME_ORIGIN = 'same-origin';
 
 /** Versions of client libraries that an environment can have in an hour and process, as far as a proof that holds came from them. */
 export const PROVEN_SDKS_MAX = 24;
@@ -21,10 +25,12 @@ const ENVIRONMENTS_MAX = 10_000;
 const SDK_LENGTH_MAX = 64;
 const SDK = /^[a-z][a-z0-9]*(?:-[a-z0-9]+)*\/\d{1,4}\.\d{1,4}\.\d{1,4}(?:-[a-z0-9]+(?:\.[a-z0-9]+)*)?$/;
 
-/** The origin by which a claim is counted: one that the environment allows, or one of three words. */
-export function originLabel(environment: Pick<Environment, 'kind' | 'allowedOrigins'>, origin: string | undefined): string {
-  if (origin === undefined) return ABSENT;
+/** The origin by which a claim is counted: one that the environment allows, or one of four words. */
+export function originLabel(environment: Pick<Environment, 'kind' | 'allowedOrigins'>, page: PageOrigin | undefined): string {
+  if (page === undefined) return ABSENT;
+  const { origin, isOwn } = page;
   if (environment.allowedOrigins.includes(origin)) return origin;
+  if (isOwn) return SAME_ORIGIN;
   return isOriginAllowed(environment, origin) ? LOOPBACK : OTHER;
 }
 

@@ -46,15 +46,16 @@ describe('GET /v1/identity/coverage', () => {
     expect((await claim(tenant, {}, sdk)).status).toBe(201);
     expect((await claim(tenant, { subscriber_hash: WRONG }, { origin: 'https://evil.example' })).status).toBe(403);
     expect((await claim(tenant, { subscriber_id: 7 })).status).toBe(400);
+    expect((await claim(tenant, {}, { origin: 'http://inbox.example', host: 'inbox.example' })).status).toBe(201);
     const shown = await readSurface(tenant);
-    expect(shown).toMatchObject({ verdicts: 4, faulty: 3, faulty_admitted: 2, policy: { mode: 'report-only', grade_min: 'static' } });
+    expect(shown).toMatchObject({ verdicts: 5, faulty: 4, faulty_admitted: 3, policy: { mode: 'report-only', grade_min: 'static' } });
     const pick = (parts: Record<string, unknown>[], name: string) =>
       Object.fromEntries(parts.map((part) => [part[name], [part['verdicts'], part['faulty']]]));
-    expect(pick(shown.reasons, 'reason')).toEqual({ valid: [1, 0], missing: [1, 1], mismatch: [1, 1], id_not_string: [1, 1] });
-    expect(pick(shown.origins, 'origin')).toEqual({ [ALLOWED_ORIGIN]: [1, 0], none: [2, 2], other: [1, 1] });
-    expect(pick(shown.sdks, 'sdk')).toEqual({ 'belfry-web/0.1.0': [2, 1], none: [2, 2] });
+    expect(pick(shown.reasons, 'reason')).toEqual({ valid: [1, 0], missing: [2, 2], mismatch: [1, 1], id_not_string: [1, 1] });
+    expect(pick(shown.origins, 'origin')).toEqual({ [ALLOWED_ORIGIN]: [1, 0], none: [2, 2], other: [1, 1], 'same-origin': [1, 1] });
+    expect(pick(shown.sdks, 'sdk')).toEqual({ 'belfry-web/0.1.0': [2, 1], none: [3, 3] });
     expect(shown.keys.map((part: { key_id: string | null }) => part.key_id === null)).toEqual([true, false]);
-    expect(shown.reasons[0]).toMatchObject({ share: 0.25, last_hour_at: clock.now().toISOString() });
+    expect(shown.reasons[0]).toMatchObject({ share: 0.4, last_hour_at: clock.now().toISOString() });
     expect(await readSurface(tenant, 'push')).toMatchObject({ verdicts: 0, faulty: 0, reasons: [], keys: [], origins: [], sdks: [] });
   });
 

@@ -35,7 +35,7 @@ const surfaceSchema = z
       z.object({
         origin: z.string().meta({
           description:
-            'An allowed origin; `none` without the header, `loopback` for the machine of a developer, `other` for every origin that is not allowed.',
+            'An allowed origin; `none` without the header, `same-origin` for pages that this server itself delivers, `loopback` for the machine of a developer, `other` for every origin that is not allowed.',
         }),
         ...partFields,
       }),

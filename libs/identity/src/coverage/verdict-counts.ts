@@ -2,6 +2,7 @@ import { Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } f
 import { Clock } from '#contracts';
 import { ATTRIBUTE, countMetric, WideLogger } from '#telemetry';
 import type { Environment } from '#tenancy';
+import type { PageOrigin } from '../browser-origins/browser-origins.js';
 import type { ProofSurface, RefusalReason } from '../verify/proof.js';
 import { OTHER, originLabel, SdkPlaces } from './client-labels.js';
 import { NO_ENVIRONMENT_ID, NO_KEY, type VerdictCount, VerdictCountStore } from './verdict-count.store.js';
@@ -29,7 +30,7 @@ export interface CountedVerdict {
 export interface CountedClaim {
   /** `undefined` where the public key names none: it takes the same time as a count, and is not written. */
   readonly environment: Environment | undefined;
-  readonly origin?: string | undefined;
+  readonly page?: PageOrigin | undefined;
   readonly sdk?: string | undefined;
 }
 
@@ -64,7 +65,7 @@ export class VerdictCounts implements OnApplicationBootstrap, OnApplicationShutd
   }
 
   /** One claim, with the verdict of each surface that it was for. */
-  count({ environment, origin, sdk }: CountedClaim, verdicts: readonly CountedVerdict[]): void {
+  count({ environment, page, sdk }: CountedClaim, verdicts: readonly CountedVerdict[]): void {
     for (const { surface, reason, admitted } of verdicts) {
       const outcome = admitted ? 'admitted' : 'refused';
       const said = environment === undefined ? 'environment_unknown' : reason;
@@ -74,7 +75,7 @@ export class VerdictCounts implements OnApplicationBootstrap, OnApplicationShutd
     const hour = Math.floor(this.clock.now().getTime() / MS_PER_HOUR);
     const isProven = verdicts.some(({ reason }) => reason === 'valid');
     const client = {
-      origin: originLabel(environment ?? NOWHERE, origin),
+      origin: originLabel(environment ?? NOWHERE, page),
       sdk: this.sdks.label(environmentId, sdk, { hour, isProven }),
     };
     const facts = { environmentId, hourAt: new Date(hour * MS_PER_HOUR), ...client, verdicts: 1 };

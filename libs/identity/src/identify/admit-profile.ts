@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { AttributeStore, type ClaimedProfile, SubscriberInvalidError, toSubscriberPatch } from '#subscribers';
 import { Clock } from '#contracts';
 import { EnvironmentDirectory, type Environment } from '#tenancy';
+import type { PageOrigin } from '../browser-origins/browser-origins.js';
 import { AdmitClaim, type Admission } from '../policy/admit-claim.js';
 import { SessionRateLimit } from '../session/session-rate-limit.js';
 import { TimestampMissingError } from '../verify/proof.errors.js';
@@ -16,7 +17,7 @@ export interface ClaimSource {
   readonly publicKey: string;
   /** The client's network address. */
   readonly address: string;
-  readonly origin: string | undefined;
+  readonly page: PageOrigin | undefined;
   readonly sdk: string | undefined;
   /**
    * Asked once the proof is judged, before anything is written: may the page of this request act for the environment?
@@ -60,10 +61,10 @@ export class AdmitProfile {
 
   /** Judges one proof for the surface `identify`. */
   async admitProof(proof: ProfileClaim['proof'], source: ClaimSource): Promise<Admission> {
-    const { publicKey, address, origin, sdk } = source;
+    const { publicKey, address, page, sdk } = source;
     await this.proofRateLimit.refuseSuspects(address);
     const environment = await this.environments.findByPublicKey(publicKey);
-    return this.admit.run({ environment, publicKey, surface: 'identify', proof, address, origin, sdk });
+    return this.admit.run({ environment, publicKey, surface: 'identify', proof, address, page, sdk });
   }
 
   /** The attributes in the form in which they are kept. */

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { Public, Returns, Throws } from '#http';
 import { AttributesTooManyError, CLAIM_GRADES, MembershipsTooManyError, SubscriberInvalidError } from '#subscribers';
 import { BrowserFacing } from '../browser-origins/browser-facing.js';
-import { admitOrigin } from '../browser-origins/browser-origins.js';
+import { admitOrigin, pageOriginOf } from '../browser-origins/browser-origins.js';
 import { OriginNotAllowedError, ProofAmbiguousError, RateLimitedError } from '../identity.errors.js';
 import type { Admission } from '../policy/admit-claim.js';
 import { sdkOf } from '../policy/sdk-header.js';
@@ -107,7 +107,7 @@ function sourceOf(publicKey: string, request: FastifyRequest, reply: FastifyRepl
   return {
     publicKey,
     address: request.ip,
-    origin: request.headers.origin,
+    page: pageOriginOf(request),
     sdk: sdkOf(request),
     admitOrigin: (environment) => admitOrigin(environment, request, reply),
   };

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { WideLogger } from '#telemetry';
 import type { Environment } from '#tenancy';
+import type { PageOrigin } from '../browser-origins/browser-origins.js';
 import { NO_ENVIRONMENT_ID } from '../coverage/verdict-count.store.js';
 import { VerdictCounts } from '../coverage/verdict-counts.js';
 import { SubscriberRevocations } from '../revoke/subscriber-revocations.js';
@@ -28,8 +29,7 @@ export interface AdmissionClaim extends IdentityClaim {
   readonly scopes?: readonly ProofSurface[] | undefined;
   /** The client's network address. */
   readonly address: string;
-  /** The page, as its browser names it. */
-  readonly origin?: string | undefined;
+  readonly page?: PageOrigin | undefined;
   /** The client library and its version, as it names itself. */
   readonly sdk?: string | undefined;
 }

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { SubscriberStore } from '#subscribers';
 import { type Environment, EnvironmentDirectory } from '#tenancy';
+import type { PageOrigin } from '../browser-origins/browser-origins.js';
 import { AdmitClaim, type Admission } from '../policy/admit-claim.js';
 import type { Proof, Verdict } from '../verify/proof.js';
 import type { IssuedToken, SessionScope } from './session.js';
@@ -15,8 +16,7 @@ export interface SessionClaim {
   readonly scopes?: readonly SessionScope[] | undefined;
   /** The client's network address. */
   readonly address: string;
-  /** The page, as its browser names it. */
-  readonly origin?: string | undefined;
+  readonly page?: PageOrigin | undefined;
   /** The client library and its version, as it names itself. */
   readonly sdk?: string | undefined;
   /**

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { Public, Returns, textSchema, Throws } from '#http';
 import { EXTERNAL_ID_JSON_SCHEMA } from '#subscribers';
 import { BrowserFacing } from '../browser-origins/browser-facing.js';
-import { admitOrigin } from '../browser-origins/browser-origins.js';
+import { admitOrigin, pageOriginOf } from '../browser-origins/browser-origins.js';
 import { OriginNotAllowedError, RateLimitedError } from '../identity.errors.js';
 import { sdkOf } from '../policy/sdk-header.js';
 import { PROOF_REFUSALS } from '../verify/refusal-error.js';
@@ -107,7 +107,7 @@ export class SessionController {
       },
       scopes: body.scopes,
       address: request.ip,
-      origin: request.headers.origin,
+      page: pageOriginOf(request),
       sdk: sdkOf(request),
       admitOrigin: (environment) => admitOrigin(environment, request, reply),
     });

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Clock } from '#contracts';
-import { AdmitClaim, type Admission, admitOrigin, IdentifyRateLimit, type ProofSurface, sdkOf } from '#identity';
+import { AdmitClaim, type Admission, admitOrigin, IdentifyRateLimit, pageOriginOf, type ProofSurface, sdkOf } from '#identity';
 import { SubscriberStore } from '#subscribers';
 import { EnvironmentDirectory } from '#tenancy';
 import type { NamedUser } from './basic-credentials.js';
@@ -72,7 +72,7 @@ export class AdmitUser {
       surface,
       proof: { kind: 'subscriber', id: userId, hash },
       address: request.ip,
-      origin: request.headers.origin,
+      page: pageOriginOf(request),
       sdk: sdkOf(request),
     });
     const { environment, externalId, grade, verified, verdict } = admission;

@@ -3,7 +3,7 @@ import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { PresentsProblems, Public, Returns } from '#http';
-import { admitOrigin, BrowserFacing } from '#identity';
+import { admitOrigin, BrowserFacing, pageOriginOf } from '#identity';
 import { novuSessionProblem } from '../novu-problem.js';
 import { NovuProblems, sdkOfNovu } from '../novu-route.js';
 import { canonicalContext, contextDigestOf, contextKeysOf } from './novu-context.js';
@@ -71,7 +71,7 @@ export class OpenNovuSessionController {
         ? {}
         : { context: { canonical: canonicalContext(context), hash: contextHash, digest: contextDigestOf(contextKeys) } }),
       address: request.ip,
-      origin: request.headers.origin,
+      page: pageOriginOf(request),
       sdk: sdkOfNovu(request),
       admitOrigin: (admitted) => admitOrigin(admitted, request, reply),
     });

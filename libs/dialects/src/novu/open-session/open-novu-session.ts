@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { AdmitClaim, type Admission, SESSION_SECONDS_MAX, SessionTokens } from '#identity';
+import { AdmitClaim, type Admission, type PageOrigin, SESSION_SECONDS_MAX, SessionTokens } from '#identity';
 import { CountMessages } from '#inbox';
 import { SubscriberStore } from '#subscribers';
 import { type Environment, EnvironmentDirectory } from '#tenancy';
@@ -17,8 +17,7 @@ export interface NovuSessionClaim {
   readonly context?: { readonly canonical: string; readonly hash: unknown; readonly digest: string | undefined };
   /** The client's network address. */
   readonly address: string;
-  /** The page, as its browser names it. */
-  readonly origin: string | undefined;
+  readonly page: PageOrigin | undefined;
   /** The client library and its version, as it names itself. */
   readonly sdk: string | undefined;
   /**
