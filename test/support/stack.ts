@@ -222,9 +222,13 @@ interface InitResult {
   }[];
 }
 
-/** Makes the first workspace. @returns the keys of its production environment */
-export async function openWorkspace(env: Readonly<Record<string, string>>): Promise<EnvironmentKeys> {
-  const { code, stdout, stderr } = await runCli(['init', '--json'], env);
+/**
+ * Makes the first workspace, or another one with `--force-new`.
+ *
+ * @returns the keys of its production environment
+ */
+export async function openWorkspace(env: Readonly<Record<string, string>>, ...options: '--force-new'[]): Promise<EnvironmentKeys> {
+  const { code, stdout, stderr } = await runCli(['init', '--json', ...options], env);
   if (code !== 0) throw new Error(`cli init ended with ${code}: ${stderr}`);
   const production = (JSON.parse(stdout) as InitResult).environments.find(({ kind }) => kind === 'production');
   if (production === undefined) throw new Error(`cli init printed no production environment: ${stdout}`);
