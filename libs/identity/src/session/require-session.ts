@@ -1,11 +1,18 @@
-import { applyDecorators, createParamDecorator, type ExecutionContext, SetMetadata, UseGuards } from '@nestjs/common';
+import {
+  applyDecorators,
+  createParamDecorator,
+  type ExecutionContext,
+  Session as RequestSession,
+  SetMetadata,
+  UseGuards,
+} from '@nestjs/common';
 import { ApiExtension, ApiQuery, ApiSecurity } from '@nestjs/swagger';
 import { SECURITY_SCHEMES, Throws } from '#http';
 import { ScopeMissingError } from '#tenancy';
 import { BrowserFacing } from '../browser-origins/browser-facing.js';
 import { OriginNotAllowedError, SessionExpiredError, SessionInvalidError, SessionMissingError } from '../identity.errors.js';
 import { IdentityGradeTooLowError, IdentityMissingError, IdentityRevokedError } from '../verify/proof.errors.js';
-import type { Session, SessionScope, SessionSubscriber } from './session.js';
+import type { SessionScope } from './session.js';
 import {
   REQUIRED_SESSION_SCOPE,
   SEES_CONTEXTS,
@@ -72,24 +79,18 @@ export function SeesContexts(): MethodDecorator & ClassDecorator {
   return SetMetadata(SEES_CONTEXTS, true);
 }
 
-/** The subscriber of the request's session token, on routes with {@link RequireSession}. */
-export const CurrentSubscriber = createParamDecorator((_: unknown, execution: ExecutionContext): SessionSubscriber => {
-  const { environmentId, subscriberId, externalId } = sessionOf(execution);
-  return { environmentId, subscriberId, externalId };
-});
+/**
+ * The session of the request's token (`Session`), on routes with {@link RequireSession}: what the guard left at the request. Nest's own
+ * decorator, because one of ours would be taken through the pipes, and promises, of every request.
+ */
+export const CurrentSession = RequestSession;
 
-/** The whole session of the request's token, on routes with {@link RequireSession}. */
-export const CurrentSession = createParamDecorator((_: unknown, execution: ExecutionContext): Session => sessionOf(execution));
+/** {@link CurrentSession} for routes that want to know no more than who it is (`SessionSubscriber`). */
+export const CurrentSubscriber = RequestSession;
 
 /** When streams of the request end: with the token, after 15 minutes at the latest. */
 export const SessionExpiresAt = createParamDecorator((_: unknown, execution: ExecutionContext): Date => {
-  const { sessionExpiresAt } = execution.switchToHttp().getRequest<SessionRequest>();
-  if (sessionExpiresAt === undefined) throw new Error('the session was read on a route without RequireSession');
-  return sessionExpiresAt;
+  const { sessionStreamEnd } = execution.getArgByIndex<SessionRequest>(0);
+  if (sessionStreamEnd === undefined) throw new Error('the session was read on a route without RequireSession');
+  return sessionStreamEnd();
 });
-
-function sessionOf(execution: ExecutionContext): Session {
-  const { session } = execution.switchToHttp().getRequest<SessionRequest>();
-  if (session === undefined) throw new Error('the session was read on a route without RequireSession');
-  return session;
-}

@@ -25,8 +25,8 @@ export class SessionStanding {
   }
 
   /** Is the session older than a token usually lives? Then the key behind it has to be live, as refreshing asks it. */
-  restsOnKey({ secretId, startedAt }: Session): boolean {
-    return secretId !== undefined && this.clock.now().getTime() - startedAt.getTime() > SESSION_TOKEN_SECONDS * 1_000;
+  restsOnKey({ secretId, startedAt }: Session, now: Date): boolean {
+    return secretId !== undefined && now.getTime() - startedAt.getTime() > SESSION_TOKEN_SECONDS * 1_000;
   }
 
   /**
@@ -36,7 +36,7 @@ export class SessionStanding {
   async require(session: Session): Promise<void> {
     this.requireUnrevoked(session);
     const { environmentId, secretId } = session;
-    if (secretId === undefined || !this.restsOnKey(session)) return;
+    if (secretId === undefined || !this.restsOnKey(session, this.clock.now())) return;
     if (!(await this.keys.isLive(environmentId, secretId))) throw new SessionInvalidError();
   }
 

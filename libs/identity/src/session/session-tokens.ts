@@ -25,7 +25,9 @@ const KEY_PURPOSE = 'session-token';
 
 /** Tokens whose signature was found good lately: a page sends the same one with each request, and WebCrypto takes 100 us for it. */
 const VERIFIED_TOKENS_MAX = 10_000;
-const VERIFIED_TOKEN_MS_MAX = 60_000;
+
+/** How long a signature that was found good is not looked at again. */
+export const VERIFIED_TOKEN_MS_MAX = 60_000;
 
 const claimsSchema = z.object({
   exp: z.int(),
@@ -108,22 +110,15 @@ export class SessionTokens {
    */
   async readVerified(token: string): Promise<TokenSession> {
     if (token.length > SESSION_TOKEN_LENGTH_MAX) throw new SessionInvalidError();
-    return this.unexpired(await this.verified.getOrLoad(digestOf(token), () => this.verify(token)));
+    return requireUnexpired(await this.verified.getOrLoad(digestOf(token), () => this.verify(token)), this.clock.now());
   }
 
   /**
-   * As {@link readVerified}, where the signature was found good lately: without waiting.
-   * @throws SessionExpiredError
+   * As {@link readVerified}, where the signature was found good lately: without waiting. Whether the token has expired since is the
+   * caller's question.
    */
   peekVerified(token: string): TokenSession | undefined {
-    if (token.length > SESSION_TOKEN_LENGTH_MAX) return undefined;
-    const verified = this.verified.peek(digestOf(token));
-    return verified === undefined ? undefined : this.unexpired(verified);
-  }
-
-  private unexpired(verified: TokenSession): TokenSession {
-    if (this.clock.now().getTime() >= verified.expiresAt.getTime()) throw new SessionExpiredError();
-    return verified;
+    return token.length > SESSION_TOKEN_LENGTH_MAX ? undefined : this.verified.peek(digestOf(token));
   }
 
   private async verify(token: string): Promise<TokenSession> {
@@ -164,6 +159,12 @@ export class SessionTokens {
       throw new SessionInvalidError(error);
     }
   }
+}
+
+/** @throws SessionExpiredError */
+export function requireUnexpired(verified: TokenSession, now: Date): TokenSession {
+  if (now.getTime() >= verified.expiresAt.getTime()) throw new SessionExpiredError();
+  return verified;
 }
 
 /** What a token is remembered by, so that nobody finds tokens in memory. In one call: it is made for each request. */

@@ -1,15 +1,17 @@
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { Clock } from '#contracts';
 import { bearerTokenOf, type Environment, EnvironmentDirectory, ScopeMissingError } from '#tenancy';
 import { admitOrigin } from '../browser-origins/browser-origins.js';
 import { SessionInvalidError, SessionMissingError } from '../identity.errors.js';
 import { admits, type SurfacePolicy, weaknessError } from '../policy/surface-policy.js';
 import { SurfacePolicies } from '../policy/surface-policies.js';
+import { ConnectionTokens } from './connection-tokens.js';
 import type { Session, SessionScope, TokenSession } from './session.js';
 import { SessionStanding } from './session-standing.js';
 import { StreamTickets } from './stream-tickets.js';
-import { SessionTokens } from './session-tokens.js';
+import { requireUnexpired, SessionTokens } from './session-tokens.js';
 
 /** Metadata key under which `RequireSession` keeps its scope. */
 export const REQUIRED_SESSION_SCOPE = 'belfry:required-session-scope';
@@ -27,7 +29,7 @@ export const SEES_CONTEXTS = 'belfry:sees-contexts';
 export interface SessionRequest {
   session?: Session;
   /** When streams and tickets of the request are over: with the token, or once the key behind it has to be looked at again. */
-  sessionExpiresAt?: Date;
+  sessionStreamEnd?: () => Date;
 }
 
 /** What a route asks for. */
@@ -51,6 +53,7 @@ interface Known {
 @Injectable()
 export class SessionGuard implements CanActivate {
   private readonly routes = new WeakMap<object, Map<object, RouteFacts>>();
+  private readonly connections = new ConnectionTokens();
 
   constructor(
     private readonly reflector: Reflector,
@@ -59,6 +62,7 @@ export class SessionGuard implements CanActivate {
     private readonly tickets: StreamTickets,
     private readonly standing: SessionStanding,
     private readonly policies: SurfacePolicies,
+    private readonly clock: Clock,
   ) {}
 
   /**
@@ -69,9 +73,7 @@ export class SessionGuard implements CanActivate {
    */
   canActivate(execution: ExecutionContext): boolean | Promise<boolean> {
     const facts = this.factsOf(execution);
-    const http = execution.switchToHttp();
-    const request = http.getRequest<FastifyRequest & SessionRequest>();
-    const reply = http.getResponse<FastifyReply>();
+    const [request, reply] = execution.getArgs<[FastifyRequest & SessionRequest, FastifyReply]>();
     const known = this.peek(request, facts);
     if (known !== undefined) return this.admit(known, facts, request, reply);
     return this.load(request, facts).then((loaded) => this.admit(loaded, facts, request, reply));
@@ -94,15 +96,28 @@ export class SessionGuard implements CanActivate {
     return facts;
   }
 
-  private peek({ headers: { authorization } }: FastifyRequest, { scope }: RouteFacts): Known | undefined {
-    const token = bearerTokenOf(authorization);
-    const verified = token === undefined ? undefined : this.tokens.peekVerified(token);
-    if (verified === undefined || this.standing.restsOnKey(verified.session)) return undefined;
+  private peek(request: FastifyRequest, { scope }: RouteFacts): Known | undefined {
+    const recognised = this.recognise(request);
+    if (recognised === undefined) return undefined;
+    const now = this.clock.now();
+    const verified = requireUnexpired(recognised, now);
+    if (this.standing.restsOnKey(verified.session, now)) return undefined;
     const { environmentId } = verified.session;
     const environment = this.environments.peek(environmentId);
     const policy = scope === undefined ? undefined : this.policies.peek(environmentId, scope);
     if (environment === undefined || (scope !== undefined && policy === undefined)) return undefined;
     return { verified, environment, policy };
+  }
+
+  /** The session of a token whose signature was found good lately. */
+  private recognise({ headers: { authorization }, raw: { socket } }: FastifyRequest): TokenSession | undefined {
+    if (authorization === undefined) return undefined;
+    const recalled = this.connections.recall(socket, authorization);
+    if (recalled !== undefined) return recalled;
+    const token = bearerTokenOf(authorization);
+    const verified = token === undefined ? undefined : this.tokens.peekVerified(token);
+    if (verified !== undefined) this.connections.remember(socket, authorization, verified);
+    return verified;
   }
 
   private async load(request: FastifyRequest, facts: RouteFacts): Promise<Known> {
@@ -128,7 +143,7 @@ export class SessionGuard implements CanActivate {
     if (scope !== undefined && !session.scopes.includes(scope)) throw new ScopeMissingError(scope, 'the session');
     if (policy !== undefined && !admits(policy, session)) throw weaknessError(session);
     request.session = session;
-    request.sessionExpiresAt = this.standing.streamEnd(expiresAt);
+    request.sessionStreamEnd = () => this.standing.streamEnd(expiresAt);
     return true;
   }
 

@@ -24,6 +24,8 @@ export class Settler {
   private sweepAtMs = 0;
   private loop: Promise<void> | undefined;
   private readonly stopping = new AbortController();
+  /** Ends the rest between two rounds. */
+  private wake: () => void = () => undefined;
 
   constructor(
     private readonly settleBatches: SettleBatches,
@@ -34,6 +36,7 @@ export class Settler {
   /** Notes batches whose counts changed. */
   mark(batches: readonly BatchKey[]): void {
     for (const batch of batches) this.changed.set(`${batch.environmentId}:${batch.messageKey}:${batch.chunkNo}`, batch);
+    if (this.changed.size > 0) this.wake();
   }
 
   start(): void {
@@ -42,6 +45,7 @@ export class Settler {
 
   async stop(): Promise<void> {
     this.stopping.abort();
+    this.wake();
     await this.loop;
     await this.settleChanged();
   }
@@ -77,6 +81,16 @@ export class Settler {
         await this.sweep().catch((error: unknown) => this.log.warn('push.sweep.failed', {}, error));
       }
       await sleep(SETTLE_INTERVAL_MS, undefined, { signal }).catch(() => undefined);
+      await this.restUntilChanged();
     }
+  }
+
+  /** A process that sends nothing wakes for its sweeps only. */
+  private async restUntilChanged(): Promise<void> {
+    if (this.changed.size > 0 || this.stopping.signal.aborted) return;
+    const changed = new Promise<void>((resolve) => (this.wake = resolve));
+    const timer = setTimeout(this.wake, Math.max(0, this.sweepAtMs - performance.now()));
+    await changed;
+    clearTimeout(timer);
   }
 }
