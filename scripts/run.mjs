@@ -7,6 +7,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { appFlags } from './app-flags.mjs';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const BUILD_STAMP = join(ROOT, 'dist', '.built');
@@ -74,7 +75,7 @@ function appProcess(app, entry, rest) {
   const telemetry = join(ROOT, 'dist/libs/telemetry/src/start-telemetry.js');
   return {
     file: process.execPath,
-    args: [...NODE_FLAGS, '--import', telemetry, join(ROOT, `dist/apps/${app}/src/${entry}.js`), ...rest],
+    args: [...NODE_FLAGS, ...appFlags(app), '--import', telemetry, join(ROOT, `dist/apps/${app}/src/${entry}.js`), ...rest],
     env: { OTEL_SERVICE_NAME: process.env.OTEL_SERVICE_NAME ?? `belfry-${app}` },
   };
 }

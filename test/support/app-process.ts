@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { closeSync, existsSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { appFlags } from '#scripts/app-flags.mjs';
 import { waitFor } from '#testing';
 import { distFile } from './dist.js';
 
@@ -127,7 +128,8 @@ export class AppProcess {
     const { app, port, env, folder, args = [] } = this.options;
     const telemetry = distFile('libs/telemetry/src/start-telemetry.js');
     const log = openSync(this.logFile, 'a');
-    const child = spawn(process.execPath, ['--enable-source-maps', '--import', telemetry, distFile(`apps/${app}/src/main.js`), ...args], {
+    const flags = ['--enable-source-maps', ...appFlags(app), '--import', telemetry];
+    const child = spawn(process.execPath, [...flags, distFile(`apps/${app}/src/main.js`), ...args], {
       env: { ...env, BELFRY_HTTP_PORT: String(port) },
       stdio: ['ignore', log, log],
     });

@@ -52,11 +52,11 @@ interface Known {
 /** Lets requests pass that carry a session token, from pages that may act for its environment. Set by `RequireSession`, never by hand. */
 @Injectable()
 export class SessionGuard implements CanActivate {
+  private readonly reflector = new Reflector();
   private readonly routes = new WeakMap<object, Map<object, RouteFacts>>();
   private readonly connections = new ConnectionTokens();
 
   constructor(
-    private readonly reflector: Reflector,
     private readonly tokens: SessionTokens,
     private readonly environments: EnvironmentDirectory,
     private readonly tickets: StreamTickets,

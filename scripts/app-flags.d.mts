@@ -1,0 +1,1 @@
+export function appFlags(app: string): string[];
