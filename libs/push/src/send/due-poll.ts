@@ -5,9 +5,12 @@ import { WideLogger } from '#telemetry';
 import { DeliveryStore, type LaneKey } from '../delivery.store.js';
 
 /** How often it is asked which lanes have something due: retries, work of other processes, ended leases. */
-export const POLL_INTERVAL_MS = 500;
+const POLL_MS_MIN = 500;
 
-/** Asks for all lanes at once, so that an idle process costs two statements a second and not two per lane. */
+/** As {@link POLL_MS_MIN}, after some time in which nothing was due. */
+const POLL_MS_MAX = 2_000;
+
+/** Asks for all lanes at once, and less often while nothing is due, so that an idle process costs a statement every two seconds. */
 @Injectable()
 export class DuePoll {
   private readonly stopping = new AbortController();
@@ -31,13 +34,16 @@ export class DuePoll {
 
   private async run(lanes: readonly LaneKey[], onDue: (lanes: readonly LaneKey[]) => void): Promise<void> {
     const { signal } = this.stopping;
+    let pauseMs = POLL_MS_MIN;
     while (!signal.aborted) {
       try {
-        onDue(await this.deliveries.findDueLanes(lanes, this.clock.now()));
+        const due = await this.deliveries.findDueLanes(lanes, this.clock.now());
+        pauseMs = due.length > 0 ? POLL_MS_MIN : Math.min(2 * pauseMs, POLL_MS_MAX);
+        onDue(due);
       } catch (error) {
         this.log.warn('push.poll.failed', {}, error);
       }
-      await sleep(POLL_INTERVAL_MS, undefined, { signal }).catch(() => undefined);
+      await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
     }
   }
 }
