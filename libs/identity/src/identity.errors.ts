@@ -133,9 +133,20 @@ export class IdentitySecretWeakError extends BelfryError {
     title: 'The identity secret is not good enough',
     hint: 'Leave the secret out to get 256 random bits, or bring a random text of at least 32 characters.',
   };
+}
 
-  constructor(charactersMin: number, bytesMax: number) {
-    super(`an identity secret has at least ${charactersMin} characters and at most ${bytesMax} bytes, not all of them alike`);
+/** A secret that a key of the environment has already, or had. */
+export class IdentitySecretReusedError extends BelfryError {
+  static override readonly facts: ErrorFacts = {
+    code: 'identity_secret_reused',
+    httpStatus: 409,
+    disposition: 'dead-letter',
+    title: 'A key of this environment has this secret, or had it',
+    hint: 'Bring another secret, or leave it out to get a new one. What signs ids never signs tokens, and a secret that was retired does not come back.',
+  };
+
+  constructor() {
+    super('a key of this environment has this secret, or had it');
   }
 }
 

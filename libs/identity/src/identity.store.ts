@@ -93,8 +93,8 @@ export class IdentityStore {
   }
 
   /** The newest keys of some environments, live or not: what a proof may have been made with by mistake. */
-  async listSecretsOf(environmentIds: readonly string[], limit: number): Promise<OwnedIdentitySecret[]> {
-    return this.database.query<OwnedIdentitySecret>({
+  async listSecretsOf(environmentIds: readonly string[], limit: number, tx: Sql = this.database): Promise<OwnedIdentitySecret[]> {
+    return tx.query<OwnedIdentitySecret>({
       text: `SELECT environment_id AS "environmentId", ${SEALED_COLUMNS}, last_four AS "lastFour", ${LIVE} AS live
              FROM identity.secret WHERE environment_id = ANY ($1) ORDER BY id DESC LIMIT $2`,
       values: [environmentIds, limit],

@@ -4,7 +4,13 @@ import { z } from 'zod';
 import { decodeId } from '#contracts';
 import { listCursor, type Page, type PageQuery, pageQuerySchema, pageSchema, Returns, textSchema, Throws, toPage } from '#http';
 import { CurrentEnvironment, type EnvironmentContext, RequireScope } from '#tenancy';
-import { IdentitySecretLimitReachedError, IdentitySecretNotFoundError, IdentitySecretWeakError } from '../identity.errors.js';
+import {
+  IdentitySecretLimitReachedError,
+  IdentitySecretNotFoundError,
+  IdentitySecretReusedError,
+  IdentitySecretWeakError,
+} from '../identity.errors.js';
+import { IDENTITY_SECRET_BYTES_MAX, IDENTITY_SECRET_CHARACTERS_MIN, IDENTITY_SECRET_JSON_SCHEMA } from './brought-secret.js';
 import {
   createdIdentitySecretSchema,
   identitySecretSchema,
@@ -13,19 +19,14 @@ import {
   presentSecret,
 } from './identity-secret.resource.js';
 import { KEY_OVERLAP_SECONDS_DEFAULT, KEY_OVERLAP_SECONDS_MAX } from './key-life.js';
-import {
-  IDENTITY_SECRET_BYTES_MAX,
-  IDENTITY_SECRET_CHARACTERS_MIN,
-  IDENTITY_SECRET_JSON_SCHEMA,
-  ManageIdentitySecrets,
-} from './manage-identity-secrets.js';
+import { ManageIdentitySecrets } from './manage-identity-secrets.js';
 
 const createSchema = z
   .strictObject({
     secret: textSchema({ max: IDENTITY_SECRET_BYTES_MAX })
       .optional()
       .meta({
-        description: `A secret that your servers sign with already, at least ${IDENTITY_SECRET_CHARACTERS_MIN} characters, not all of them alike, and at most ${IDENTITY_SECRET_BYTES_MAX} bytes; left out, a new one of 256 random bits is made.`,
+        description: `A secret that your servers sign with already, at least ${IDENTITY_SECRET_CHARACTERS_MIN} characters, not all of them alike, and at most ${IDENTITY_SECRET_BYTES_MAX} bytes, without white space around it, and not one that a key of the environment has or had; left out, a new one of 256 random bits is made.`,
         ...IDENTITY_SECRET_JSON_SCHEMA,
       }),
   })
@@ -79,7 +80,7 @@ export class ManageIdentitySecretsController {
     description: 'At most two are live: create the new one, move over, retire the old one.',
   })
   @Returns(201, createdIdentitySecretSchema, 'The new secret; `secret` is shown this once.')
-  @Throws(IdentitySecretWeakError, IdentitySecretLimitReachedError)
+  @Throws(IdentitySecretWeakError, IdentitySecretReusedError, IdentitySecretLimitReachedError)
   async create(
     @CurrentEnvironment() environment: EnvironmentContext,
     @Body({ schema: createSchema.optional() }) body: z.infer<typeof createSchema> | undefined,

@@ -45,6 +45,37 @@ describe('/v1/identity-secrets', () => {
     expect((await gateway.call({ url, token: environment.apiKey, payload: { secret: 5 } })).status).toBe(400);
   });
 
+  it('refuses a secret that everybody knows, that is something else, or that one side would trim', async () => {
+    const environment = await gateway.seed();
+    const secret = 'whk_test_4f3c2b1a09e8d7c6b5a4938271605f4e';
+    const padded = [`${secret}\n`, `${secret}\r\n`, ` ${secret}`, `${secret}\u00a0`];
+    for (const text of [environment.publicKey, environment.apiKey, ...padded]) {
+      const refused = await gateway.call({ url, token: environment.apiKey, payload: { secret: text } });
+      expect(refused).toMatchObject({ status: 400, body: { code: 'identity_secret_weak' } });
+      expect(JSON.stringify(refused.body)).not.toContain(text.trim());
+    }
+  });
+
+  it('refuses a secret that the environment has, or had: what was ended for a compromise never holds again', async () => {
+    const environment = await gateway.seed();
+    const bring = (secret: string, to = environment) => gateway.call({ url, token: to.apiKey, payload: { secret } });
+    const reused = { status: 409, body: { code: 'identity_secret_reused' } };
+    expect(await bring(environment.secret)).toMatchObject(reused);
+    const [{ id }] = (await gateway.call({ method: 'GET', url, token: environment.apiKey })).body.data;
+    expect((await gateway.call({ method: 'DELETE', url: `${url}/${id}`, token: environment.apiKey })).status).toBe(204);
+    expect(await bring(environment.secret)).toMatchObject(reused);
+    expect((await gateway.openSession(environment)).status).toBe(401);
+    expect((await bring(environment.secret, await gateway.seed())).status).toBe(201);
+  });
+
+  it('takes a new secret beside one that another BELFRY_SECRET_KEY sealed', async () => {
+    const environment = await gateway.seed();
+    const other = await gateway.withSettings({ BELFRY_SECRET_KEY: Buffer.alloc(32, 8).toString('base64') });
+    const payload = { secret: 'whk_test_4f3c2b1a09e8d7c6b5a4938271605f4e' };
+    expect((await other.call({ url, token: environment.apiKey, payload })).status).toBe(201);
+    await other.app.close();
+  });
+
   it('shows the life of a key and its share of the proofs', async () => {
     const environment = await gateway.seed();
     const read = async () => (await gateway.call({ method: 'GET', url, token: environment.apiKey })).body.data;

@@ -2,18 +2,15 @@ import { Injectable } from '@nestjs/common';
 import { newUuid } from '#contracts';
 import { Database, type Transaction } from '#database';
 import { type EnvironmentKind, EnvironmentDirectory, lastFourOf, newKeyText, SecretBox } from '#tenancy';
-import { IdentitySecretLimitReachedError, IdentitySecretNotFoundError, IdentitySecretWeakError } from '../identity.errors.js';
+import { IdentitySecretLimitReachedError, IdentitySecretNotFoundError } from '../identity.errors.js';
 import { type IdentitySecret, IdentityStore } from '../identity.store.js';
 import { SessionRevocations } from '../revoke/session-revocations.js';
+import { KEYS_COMPARED_MAX, refuseReused, refuseWeak } from './brought-secret.js';
 import { type KeyShare, KEY_TRAFFIC_DAYS, shareOf } from './key-life.js';
 import { identitySecretContext, LiveIdentityKeys } from './live-identity-keys.js';
 
 /** Live secrets of one environment that sign ids: the old one and the new one while both are in use. */
 export const IDENTITY_SECRETS_LIVE_MAX = 2;
-
-/** Fewest and most bytes of a secret that a customer brings along. */
-export const IDENTITY_SECRET_CHARACTERS_MIN = 32;
-export const IDENTITY_SECRET_BYTES_MAX = 255;
 
 /** A new secret with the only copy of its text. */
 export interface CreatedIdentitySecret {
@@ -42,7 +39,7 @@ export class ManageIdentitySecrets {
 
   /**
    * A new live secret beside the one in use: one of ours, or one that the customer's servers have already.
-   * @throws IdentitySecretLimitReachedError, IdentitySecretWeakError
+   * @throws IdentitySecretLimitReachedError, IdentitySecretWeakError, IdentitySecretReusedError
    */
   async create(environment: { id: string; kind: EnvironmentKind }, brought?: string): Promise<CreatedIdentitySecret> {
     if (brought !== undefined) refuseWeak(brought);
@@ -57,6 +54,7 @@ export class ManageIdentitySecrets {
     const live = await this.store.listLiveSecrets(environment.id, tx);
     const signing = live.filter(({ algorithm }) => algorithm === 'HMAC-SHA256');
     if (signing.length >= IDENTITY_SECRETS_LIVE_MAX) throw new IdentitySecretLimitReachedError(IDENTITY_SECRETS_LIVE_MAX);
+    if (brought !== undefined) refuseReused(brought, await this.store.listSecretsOf([environment.id], KEYS_COMPARED_MAX, tx), this.box);
     const secret = brought ?? newKeyText('isk', environment.kind);
     const ciphertext = this.box.seal(secret, identitySecretContext(environment.id));
     const identitySecret = await this.store.insertSecret(
@@ -103,20 +101,5 @@ export class ManageIdentitySecrets {
     if (secretId === undefined || killedAt === undefined) throw new IdentitySecretNotFoundError();
     this.live.forget(environmentId);
     this.revocations.learnKey(secretId, killedAt);
-  }
-}
-
-/** The form of a secret for the OpenAPI document. */
-export const IDENTITY_SECRET_JSON_SCHEMA = {
-  minLength: IDENTITY_SECRET_CHARACTERS_MIN,
-  not: { pattern: '^(.)\\1*$' },
-} as const;
-
-/** @throws IdentitySecretWeakError for an empty, short or overlong secret; with an empty key everybody can sign */
-export function refuseWeak(secret: string): void {
-  const characters = [...secret];
-  const isTooLong = Buffer.byteLength(secret, 'utf8') > IDENTITY_SECRET_BYTES_MAX;
-  if (characters.length < IDENTITY_SECRET_CHARACTERS_MIN || isTooLong || new Set(characters).size === 1) {
-    throw new IdentitySecretWeakError(IDENTITY_SECRET_CHARACTERS_MIN, IDENTITY_SECRET_BYTES_MAX);
   }
 }

@@ -3,9 +3,15 @@ import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
 import { Returns, textSchema, Throws } from '#http';
 import { CurrentEnvironment, type EnvironmentContext, RequireScope } from '#tenancy';
-import { IdentitySecretWeakError, TokenKeyExistsError, TokenKeyInvalidError, TokenKeyLimitReachedError } from '../identity.errors.js';
+import {
+  IdentitySecretReusedError,
+  IdentitySecretWeakError,
+  TokenKeyExistsError,
+  TokenKeyInvalidError,
+  TokenKeyLimitReachedError,
+} from '../identity.errors.js';
 import { createdIdentitySecretSchema, presentKey } from './identity-secret.resource.js';
-import { IDENTITY_SECRET_BYTES_MAX, IDENTITY_SECRET_JSON_SCHEMA } from './manage-identity-secrets.js';
+import { IDENTITY_SECRET_BYTES_MAX, IDENTITY_SECRET_JSON_SCHEMA } from './brought-secret.js';
 import { ManageTokenKeys, TOKEN_KEYS_LIVE_MAX, type TokenKeyWish } from './manage-token-keys.js';
 import { PUBLIC_KEY_TEXT_LENGTH_MAX, PUBLIC_PEM_PATTERN } from './token-key.js';
 import { TOKEN_KEY_ID_PATTERN } from '../verify/verify-token.js';
@@ -23,7 +29,7 @@ const secretSchema = z.strictObject({
   kid: kid.optional(),
   secret: textSchema({ max: IDENTITY_SECRET_BYTES_MAX })
     .optional()
-    .meta({ description: 'A secret of your own; left out, a new one is made.', ...IDENTITY_SECRET_JSON_SCHEMA }),
+    .meta({ description: 'A secret of your own, never one that signs ids; left out, a new one is made.', ...IDENTITY_SECRET_JSON_SCHEMA }),
 });
 
 const pemSchema = z.strictObject({
@@ -66,7 +72,7 @@ export class ManageTokenKeysController {
     description: 'A shared secret (HS256), a public key in PEM form, or a JWKS document. Nothing is ever fetched from a URL.',
   })
   @Returns(201, createdSchema, 'The keys; the secret of HS256 is shown this once.')
-  @Throws(TokenKeyInvalidError, IdentitySecretWeakError, TokenKeyExistsError, TokenKeyLimitReachedError)
+  @Throws(TokenKeyInvalidError, IdentitySecretWeakError, IdentitySecretReusedError, TokenKeyExistsError, TokenKeyLimitReachedError)
   async create(
     @CurrentEnvironment() environment: EnvironmentContext,
     @Body({ schema: createSchema }) body: z.infer<typeof createSchema>,

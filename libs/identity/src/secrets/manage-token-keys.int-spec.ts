@@ -58,6 +58,17 @@ describe('POST /v1/identity-secrets/token-keys', () => {
     expect(JSON.stringify(listed.body)).not.toContain(data[0].secret);
   });
 
+  it('refuses a secret that signs ids or did, and the other way round: the text of a token can be an id', async () => {
+    const tenant = await gateway.seed();
+    const reused = { status: 409, body: { code: 'identity_secret_reused' } };
+    expect(await register(tenant, { algorithm: 'HS256', kid: 'shared', secret: tenant.secret })).toMatchObject(reused);
+    const secret = 'whk_test_4f3c2b1a09e8d7c6b5a4938271605f4e';
+    expect((await register(tenant, { algorithm: 'HS256', kid: 'shared', secret })).status).toBe(201);
+    expect(await register(tenant, { algorithm: 'HS256', kid: 'again', secret })).toMatchObject(reused);
+    const brought = { url: '/v1/identity-secrets', token: tenant.apiKey, payload: { secret } };
+    expect(await gateway.call(brought)).toMatchObject(reused);
+  });
+
   it('takes a JWKS document whole or not at all', async () => {
     const tenant = await gateway.seed();
     const good = { jwks: { keys: [jwk(ec.publicKey, 'a'), jwk(ed.publicKey, 'b')] } };

@@ -5,8 +5,8 @@ import { type EnvironmentKind, EnvironmentDirectory, lastFourOf, newKeyText, Sec
 import { TokenKeyExistsError, TokenKeyInvalidError, TokenKeyLimitReachedError } from '../identity.errors.js';
 import { type IdentitySecret, IdentityStore, type NewIdentitySecret } from '../identity.store.js';
 import { isTokenKeyId } from '../verify/verify-token.js';
+import { KEYS_COMPARED_MAX, refuseReused, refuseWeak } from './brought-secret.js';
 import { identitySecretContext, LiveIdentityKeys } from './live-identity-keys.js';
-import { refuseWeak } from './manage-identity-secrets.js';
 import { type ParsedTokenKey, parsePublicJwk, parsePublicPem, type PublicTokenKey } from './token-key.js';
 
 /** Live keys of one environment that verify tokens. */
@@ -28,6 +28,8 @@ export interface CreatedTokenKey {
 interface TokenKeyText extends Omit<PublicTokenKey, 'algorithm'> {
   readonly algorithm: PublicTokenKey['algorithm'] | 'HS256';
   readonly secret?: string;
+  /** The secret, where it was not made by us. */
+  readonly brought?: string;
 }
 
 /**
@@ -44,7 +46,7 @@ export class ManageTokenKeys {
     private readonly live: LiveIdentityKeys,
   ) {}
 
-  /** @throws TokenKeyInvalidError, TokenKeyExistsError, TokenKeyLimitReachedError, IdentitySecretWeakError */
+  /** @throws TokenKeyInvalidError, TokenKeyExistsError, TokenKeyLimitReachedError, IdentitySecretWeakError, IdentitySecretReusedError */
   async create(environment: { id: string; kind: EnvironmentKind }, wish: TokenKeyWish): Promise<CreatedTokenKey[]> {
     const texts = await readWish(wish, environment.kind);
     const created = await this.database.transaction((tx) => this.insert(environment.id, texts, tx));
@@ -57,6 +59,9 @@ export class ManageTokenKeys {
     await this.store.settleRetirements(environmentId, tx);
     const live = (await this.store.listLiveSecrets(environmentId, tx)).filter(({ keyName }) => keyName !== null);
     if (live.length + texts.length > TOKEN_KEYS_LIVE_MAX) throw new TokenKeyLimitReachedError(TOKEN_KEYS_LIVE_MAX);
+    for (const { brought } of texts) {
+      if (brought !== undefined) refuseReused(brought, await this.store.listSecretsOf([environmentId], KEYS_COMPARED_MAX, tx), this.box);
+    }
     const names = new Set(live.map(({ keyName }) => keyName));
     const created: CreatedTokenKey[] = [];
     for (const { algorithm, keyName, text, secret } of texts) {
@@ -90,7 +95,7 @@ function readSecret({ keyName, secret: brought }: TokenKeyWish & { kind: 'secret
   const secret = brought ?? newKeyText('isk', environmentKind);
   const name = keyName ?? newUuid();
   if (!isTokenKeyId(name)) throw new TokenKeyInvalidError([{ pointer: '/kid', code: 'invalid', message: 'must be a plain name' }]);
-  return { algorithm: 'HS256', keyName: name, text: secret, secret };
+  return { algorithm: 'HS256', keyName: name, text: secret, secret, ...(brought === undefined ? {} : { brought }) };
 }
 
 function keysOrThrow(entries: readonly { readonly pointer: string; readonly parsed: ParsedTokenKey }[]): PublicTokenKey[] {

@@ -32,6 +32,11 @@ describe('parsePublicPem', () => {
     expect(faultOf(await parsePublicPem(pemOf(rsa.publicKey), { keyName: '../x' }))).toContain('kid');
   });
 
+  it('takes the text with white space around it, as files and forms have it', async () => {
+    const text = ` \r\n ${pemOf(ec.publicKey).replaceAll('\n', '\r\n')} \n`;
+    expect(keyOf(await parsePublicPem(text))).toMatchObject({ algorithm: 'ES256' });
+  });
+
   it('refuses private keys, certificates, weak keys, other curves and everything else', async () => {
     const weak = generateKeyPairSync('rsa', { modulusLength: 1_024 }).publicKey;
     const other = generateKeyPairSync('ec', { namedCurve: 'secp256k1' }).publicKey;
@@ -41,13 +46,9 @@ describe('parsePublicPem', () => {
       expect(faultOf(await parsePublicPem(pemOf(key)))).toContain('must be RSA');
     }
     const pem = pemOf(ec.publicKey);
-    const texts = [
-      '',
-      'x',
-      '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----',
-      pem.replaceAll('PUBLIC', 'PUBLICK'),
-      `${pem}${'\n'.repeat(9_000)}`,
-    ];
+    const texts = ['', 'x', pem.replaceAll('PUBLIC', 'PUBLICK'), `${pem}${'\n'.repeat(9_000)}`];
+    const certificate = '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n';
+    expect(faultOf(await parsePublicPem(certificate))).toContain('certificate');
     for (const text of texts) expect(faultOf(await parsePublicPem(text))).toBe('must be a public key in PEM form');
     expect(faultOf(await parsePublicPem('-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n'))).toContain('cannot be read');
   });
@@ -71,6 +72,13 @@ describe('parsePublicJwk', () => {
     expect(faultOf(await parsePublicJwk({ ...jwkOf(ec.publicKey), alg: 5 }))).toContain('alg');
     expect(faultOf(await parsePublicJwk({ ...jwkOf(ec.publicKey), kid: 5 }))).toContain('kid');
     expect(faultOf(await parsePublicJwk({ ...jwkOf(ec.publicKey), kid: '' }))).toContain('kid');
+    for (const operations of [['encrypt'], ['sign'], [], 'verify', null]) {
+      expect(faultOf(await parsePublicJwk({ ...jwkOf(ec.publicKey), key_ops: operations }))).toContain('key_ops');
+    }
+    expect(faultOf(await parsePublicJwk({ ...jwkOf(ec.publicKey), key_ops: ['verify'] }))).toBeUndefined();
+    for (const exponent of ['AQ', 'Ag', 'AQAA']) {
+      expect(faultOf(await parsePublicJwk({ ...jwkOf(rsa.publicKey), e: exponent }))).toMatch(/exponent|cannot be read/);
+    }
     for (const jwk of [{}, { kty: 'RSA' }, { kty: 'EC', crv: 'P-256', x: 'AA', y: 'AA' }, { kty: 5 }, { kty: 'oct' }]) {
       expect(faultOf(await parsePublicJwk(jwk))).toContain('cannot be read');
     }

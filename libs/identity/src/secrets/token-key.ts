@@ -11,6 +11,8 @@ const RSA_BITS_MIN = 2_048;
 const RSA_BITS_MAX = 8_192;
 /** A public key in PEM form; whether it is one is seen when it is read. */
 export const PUBLIC_PEM_PATTERN = /^\s*-----BEGIN (?:RSA )?PUBLIC KEY-----[A-Za-z0-9+/=\s]+-----END (?:RSA )?PUBLIC KEY-----\s*$/;
+/** With an exponent of 1 every text is its own signature, and even ones have no signatures. */
+const RSA_EXPONENT_MIN = 3n;
 const PRIVATE_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'k'];
 
 /** A public key that verifies tokens, in the form in which it is kept. */
@@ -28,8 +30,10 @@ export type ParsedTokenKey = { readonly key: PublicTokenKey } | { readonly fault
 /** Reads a PEM text: SPKI or PKCS#1, never a private key and never a certificate, whose dates nobody would look at. */
 export async function parsePublicPem(pem: string, wish: { keyName?: string; algorithm?: string } = {}): Promise<ParsedTokenKey> {
   if (pem.includes('PRIVATE KEY')) return { fault: 'is a private key: keep it, and send the public key that belongs to it' };
+  if (/-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----/.test(pem))
+    return { fault: 'is a certificate: send the public key in it (openssl x509 -pubkey -noout)' };
   if (pem.length > PUBLIC_KEY_TEXT_LENGTH_MAX || !PUBLIC_PEM_PATTERN.test(pem)) return { fault: 'must be a public key in PEM form' };
-  return describe(() => createPublicKey(pem), wish);
+  return describe(() => createPublicKey(pem.trim()), wish);
 }
 
 /** Reads one member of a JWKS (RFC 7517). */
@@ -37,7 +41,9 @@ export async function parsePublicJwk(jwk: Readonly<Record<string, unknown>>): Pr
   if (PRIVATE_MEMBERS.some((member) => Object.hasOwn(jwk, member)))
     return { fault: 'holds a private or secret key: send public keys only' };
   if (jwk['use'] !== undefined && jwk['use'] !== 'sig') return { fault: 'is not meant for signatures (use)' };
-  const { kid, alg } = jwk;
+  const { kid, alg, key_ops: operations } = jwk;
+  if (operations !== undefined && !(Array.isArray(operations) && operations.includes('verify')))
+    return { fault: 'is not meant for signatures (key_ops)' };
   if (kid !== undefined && typeof kid !== 'string') return { fault: 'has a kid that is not a string' };
   if (alg !== undefined && typeof alg !== 'string') return { fault: 'has an alg that is not a string' };
   const wish = { ...(kid === undefined ? {} : { keyName: kid }), ...(alg === undefined ? {} : { algorithm: alg }) };
@@ -58,7 +64,8 @@ async function describe(open: () => KeyObject, wish: { keyName?: string; algorit
     return { fault: 'cannot be read as a public key' };
   }
   const algorithm = algorithmOf(key);
-  if (algorithm === undefined) return { fault: `must be RSA of ${RSA_BITS_MIN} to ${RSA_BITS_MAX} bits, EC on P-256, or Ed25519` };
+  if (algorithm === undefined)
+    return { fault: `must be RSA of ${RSA_BITS_MIN} to ${RSA_BITS_MAX} bits with an odd exponent above 1, EC on P-256, or Ed25519` };
   if (wish.algorithm !== undefined && wish.algorithm !== algorithm)
     return { fault: `is a key for ${algorithm}, not for ${wish.algorithm}` };
   const jwk = key.export({ format: 'jwk' });
@@ -68,8 +75,11 @@ async function describe(open: () => KeyObject, wish: { keyName?: string; algorit
 }
 
 function algorithmOf(key: KeyObject): PublicTokenKey['algorithm'] | undefined {
-  const { modulusLength = 0, namedCurve } = key.asymmetricKeyDetails ?? {};
-  if (key.asymmetricKeyType === 'rsa') return modulusLength >= RSA_BITS_MIN && modulusLength <= RSA_BITS_MAX ? 'RS256' : undefined;
+  const { modulusLength = 0, publicExponent = 0n, namedCurve } = key.asymmetricKeyDetails ?? {};
+  if (key.asymmetricKeyType === 'rsa') {
+    const isStrong = modulusLength >= RSA_BITS_MIN && modulusLength <= RSA_BITS_MAX;
+    return isStrong && publicExponent >= RSA_EXPONENT_MIN && publicExponent % 2n === 1n ? 'RS256' : undefined;
+  }
   if (key.asymmetricKeyType === 'ec') return namedCurve === 'prime256v1' ? 'ES256' : undefined;
   return key.asymmetricKeyType === 'ed25519' ? 'EdDSA' : undefined;
 }
