@@ -12,6 +12,7 @@ import { IdentityStore } from './identity.store.js';
 import { OpenWorkspace } from './open-workspace/open-workspace.js';
 import { DiagnoseProof } from './diagnose/diagnose-proof.js';
 import { DiagnoseProofController } from './diagnose/diagnose-proof.controller.js';
+import { KnownNames } from './diagnose/known-names.js';
 import { DiagnoseRateLimit } from './diagnose/diagnose-rate-limit.js';
 import { AdmitClaim } from './policy/admit-claim.js';
 import { BreakGlasses } from './policy/break-glass.js';
@@ -60,6 +61,7 @@ const KEY_PARTS = [
   PolicyStore,
   SurfacePolicies,
   VerifyIdentity,
+  KnownNames,
   DiagnoseProof,
   VerdictCountStore,
   ReadCoverage,

@@ -59,9 +59,13 @@ const CASES: readonly Case[] = [
   { mistake: 'id_url_encoded', what: 'a percent-encoded id', id: 'a/b c', hash: hmac(SECRET, 'a%2Fb%20c').digest('hex') },
   { mistake: 'id_url_encoded', what: 'a form-encoded id', id: 'a/b c', hash: hmac(SECRET, 'a%2Fb+c').digest('hex') },
   { mistake: 'id_url_encoded', what: 'a decoded id', id: 'a%2Fb', hash: hmac(SECRET, 'a/b').digest('hex') },
+  { mistake: 'id_url_encoded', what: 'an id encoded by RFC 3986', id: "it's(1)*", hash: hmac(SECRET, 'it%27s%281%29%2A').digest('hex') },
+  { mistake: 'id_url_encoded', what: 'an id encoded in lower case', id: 'a/b c', hash: hmac(SECRET, 'a%2fb+c').digest('hex') },
+  { mistake: 'id_url_encoded', what: 'a form-decoded id', id: 'a+b%40c', hash: hmac(SECRET, 'a b@c').digest('hex') },
   { mistake: 'id_unicode_form', what: 'NFC of an NFD id', id: 'ju\u0308rgen', hash: hmac(SECRET, 'j\u00fcrgen').digest('hex') },
   { mistake: 'id_unicode_form', what: 'NFD of an NFC id', id: 'j\u00fcrgen', hash: hmac(SECRET, 'ju\u0308rgen').digest('hex') },
   { mistake: 'id_as_number', what: 'an id that lost its zeros', id: '00123', hash: hmac(SECRET, '123').digest('hex') },
+  { mistake: 'id_as_number', what: 'an id that became a fraction', id: '123', hash: hmac(SECRET, '123.0').digest('hex') },
   {
     mistake: 'id_as_number',
     what: 'an id that lost its digits',
@@ -70,6 +74,8 @@ const CASES: readonly Case[] = [
   },
   { mistake: 'id_quoted', what: 'the JSON text of an id', hash: hmac(SECRET, '"User-123"').digest('hex') },
   { mistake: 'id_trailing_newline', what: 'a line end after the id', hash: hmac(SECRET, 'User-123\n').digest('hex') },
+  { mistake: 'id_trailing_newline', what: 'a line end that was sent', id: 'user\n', hash: hmac(SECRET, 'user').digest('hex') },
+  { mistake: 'id_trimmed', what: 'a tab before the id', hash: hmac(SECRET, '\tUser-123').digest('hex') },
   { mistake: 'id_trailing_newline', what: 'a Windows line end after the id', hash: hmac(SECRET, 'User-123\r\n').digest('hex') },
   { mistake: 'secret_trailing_newline', what: 'a line end after the secret', hash: hmac(`${SECRET}\n`, 'User-123').digest('hex') },
   { mistake: 'secret_quoted', what: 'quotation marks around the secret', hash: hmac(`"${SECRET}"`, 'User-123').digest('hex') },
@@ -89,6 +95,11 @@ const CASES: readonly Case[] = [
     what: 'base64 bytes of the secret',
     hash: hmac(Buffer.from(BASE64_SECRET, 'base64'), 'User-123').digest('hex'),
     key: 'base64',
+  },
+  {
+    mistake: 'secret_as_base64',
+    what: 'base64 bytes of the secret, by a decoder that passes over the rest',
+    hash: hmac(Buffer.from(SECRET.replaceAll('_', ''), 'base64'), 'User-123').digest('hex'),
   },
   { mistake: 'secret_empty', what: 'an empty secret', hash: hmac('', 'User-123').digest('hex') },
   { mistake: 'public_key_as_secret', what: 'the public key as secret', hash: hmac(PUBLIC_KEY, 'User-123').digest('hex') },
@@ -111,7 +122,28 @@ const CASES: readonly Case[] = [
     hash: hmac(SECRET, 'acme').digest('hex'),
     facts: { companyIds: ['acme'] },
   },
+  {
+    mistake: 'company_instead_of_subscriber',
+    what: 'the proof of a company',
+    hash: hmac(SECRET, `v2:company\n${PUBLIC_KEY}\n${NOW}\nUser-123\nacme`).digest('hex'),
+    facts: { companyIds: ['acme'], timestamp: NOW },
+  },
   { mistake: 'id_as_ascii', what: 'ASCII bytes', id: 'j\u00fcrgen', hash: hmac(SECRET, 'j?rgen').digest('hex') },
+  { mistake: 'id_as_ascii', what: 'ASCII bytes, the rest left away', id: 'j\u00fcrgen', hash: hmac(SECRET, 'jrgen').digest('hex') },
+  { mistake: 'id_as_ascii', what: 'one question mark a character', id: 'a\u{1f600}', hash: hmac(SECRET, 'a?').digest('hex') },
+  { mistake: 'id_as_ascii', what: 'two question marks', id: 'a\u{1f600}', hash: hmac(SECRET, 'a??').digest('hex') },
+  {
+    mistake: 'id_as_latin1',
+    what: 'Windows-1252 bytes',
+    id: 'a\u20acb\u00fc',
+    hash: hmac(SECRET, Buffer.from([0x61, 0x80, 0x62, 0xfc])).digest('hex'),
+  },
+  {
+    mistake: 'id_as_latin1',
+    what: 'UTF-8 that was taken for Latin-1',
+    id: 'j\u00fcrgen',
+    hash: hmac(SECRET, 'j\u00c3\u00bcrgen').digest('hex'),
+  },
   {
     mistake: 'id_as_latin1',
     what: 'Latin-1 bytes',
@@ -134,6 +166,9 @@ describe('findHashOrigin', () => {
   });
 
   it('finds mistakes that were made together', () => {
+    const plain = (algorithm: string) => createHash(algorithm).update(`${SECRET}User-123`).digest('hex');
+    expect(diagnose(plain('sha1'))?.mistakes).toEqual(['hmac_sha1', 'sha256_not_hmac']);
+    expect(diagnose(plain('sha512'))?.mistakes).toEqual(['hmac_sha512', 'sha256_not_hmac']);
     expect(diagnose(hmac(RETIRED, 'user-123\n').digest('hex'))).toBeUndefined();
     expect(diagnose(hmac(RETIRED, 'user-123').digest('hex'))?.mistakes).toEqual(['retired_secret', 'id_case']);
     expect(diagnose(Buffer.from(hmac(FOREIGN, 'User-123\n').digest('hex')).toString('base64'))?.mistakes).toEqual([

@@ -23,21 +23,24 @@ const MISTAKES_MAX = 3;
 
 /**
  * Finds out how a hash was made: every way to handle the id, under every way to use each key, by every wrong function, and the one with
- * the fewest mistakes wins. Bounded by the number of keys: about 150 ways per key and wrong function.
+ * the fewest mistakes wins. Bounded by the number of keys: some hundred ways per key and wrong function, and ways with too many mistakes are not tried.
  */
 export function findHashOrigin(hash: string, facts: MessageFacts, keys: readonly SuspectKey[]): HashOrigin | undefined {
   const claimed = new Map<string, Mistake | undefined>();
   for (const { bytes, mistake } of claimedVariants(hash)) if (!claimed.has(keyOf(bytes))) claimed.set(keyOf(bytes), mistake);
   let best: HashOrigin | undefined;
+  const lengths = new Set([...claimed.keys()].map((text) => Buffer.from(text, 'base64').length));
   const messages = messageVariants(facts);
+  const isBetter = (mistakes: readonly Mistake[]): boolean => mistakes.length < (best?.mistakes.length ?? MISTAKES_MAX + 1);
   for (const { key, use } of usesOf(keys, facts.publicKey)) {
     for (const message of messages) {
-      for (const digest of digestVariants(use.bytes, message.bytes)) {
+      const before = [...ownerMistakes(key), message.mistake, use.mistake].filter(isMistake);
+      if (!isBetter(before)) continue;
+      for (const digest of digestVariants(use.bytes, message.bytes, lengths)) {
         const text = keyOf(digest.bytes);
         if (!claimed.has(text)) continue;
-        const mistakes = [...ownerMistakes(key), message.mistake, use.mistake, digest.mistake, claimed.get(text)].filter(isMistake);
-        if (mistakes.length <= MISTAKES_MAX && mistakes.length < (best?.mistakes.length ?? Number.POSITIVE_INFINITY))
-          best = { mistakes, key };
+        const mistakes = [...before, ...digest.mistakes, claimed.get(text)].filter(isMistake);
+        if (isBetter(mistakes)) best = { mistakes, key };
       }
     }
   }

@@ -95,6 +95,25 @@ describe('POST /v1/identity/diagnose', () => {
     expect(await send('known@example.com')).toEqual(['email_instead_of_id']);
   });
 
+  it('tries the companies that the subscriber is known to be a member of', async () => {
+    const tenant = await gateway.seed();
+    const ask = () => mistakesOf(tenant, { subscriber_id: 'user-123', subscriber_hash: hashOf(tenant, 'acme') });
+    expect(await ask()).toEqual([]);
+    const payload = { public_key: tenant.publicKey, subscriber_id: 'user-123', company_id: 'acme', company_hash: hashOf(tenant, 'acme') };
+    const member = { ...payload, subscriber_hash: hashOf(tenant, 'user-123') };
+    expect((await gateway.call({ url: '/v1/group', payload: member })).status).toBe(200);
+    expect(await ask()).toEqual(['company_instead_of_subscriber']);
+  });
+
+  it('names a line end after the id that is sent, whatever was hashed', async () => {
+    const tenant = await gateway.seed();
+    for (const hashed of ['user-123', 'user-123\n']) {
+      expect(await mistakesOf(tenant, { subscriber_id: 'user-123\n', subscriber_hash: hashOf(tenant, hashed) })).toEqual([
+        'id_trailing_newline',
+      ]);
+    }
+  });
+
   it('names an id that is sent as a number, and times that are wrong', async () => {
     const tenant = await gateway.seed();
     expect(await mistakesOf(tenant, { subscriber_id: 123, subscriber_hash: hashOf(tenant, '123') })).toEqual(['id_as_number']);

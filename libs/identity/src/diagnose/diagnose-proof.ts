@@ -1,10 +1,8 @@
 import { createSecretKey } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { Clock } from '#contracts';
-import { SubscriberStore } from '#subscribers';
 import { type Environment, EnvironmentDirectory, EnvironmentNotFoundError, SecretBox } from '#tenancy';
 import { IdentityStore, type OwnedIdentitySecret } from '../identity.store.js';
-import { isSubscriberId } from '../verify/claim.js';
 import { identitySecretContext } from '../secrets/live-identity-keys.js';
 import { openTokenKey } from '../secrets/token-key.js';
 import type { Proof, ProofEnvironment, TokenKey, Verdict } from '../verify/proof.js';
@@ -13,6 +11,8 @@ import { refusalError } from '../verify/refusal-error.js';
 import { VerifyIdentity } from '../verify/verify-identity.js';
 import { verifyProof } from '../verify/verify-proof.js';
 import { findHashOrigin, type SuspectKey } from './diagnose-hash.js';
+import { endsWithLine } from './hash-variants.js';
+import { KnownNames } from './known-names.js';
 import { type Mistake, MISTAKES } from './mistakes.js';
 
 /** Newest keys that are looked at, over all environments of the workspace. */
@@ -28,7 +28,7 @@ export interface SuspectProof {
   readonly timestamp?: unknown;
   readonly traits?: unknown;
   readonly token?: unknown;
-  /** What may have been hashed in place of the id; the address that the subscriber is known by is tried too. */
+  /** What may have been hashed in place of the id; the address and the companies that the subscriber is known by are tried too. */
   readonly email?: string | undefined;
   readonly companyId?: string | undefined;
 }
@@ -51,7 +51,7 @@ export class DiagnoseProof {
     private readonly environments: EnvironmentDirectory,
     private readonly store: IdentityStore,
     private readonly box: SecretBox,
-    private readonly subscribers: SubscriberStore,
+    private readonly names: KnownNames,
     private readonly verify: VerifyIdentity,
     private readonly clock: Clock,
   ) {}
@@ -78,6 +78,7 @@ export class DiagnoseProof {
     if (typeof suspect.id === 'number') before.push('id_as_number');
     const seconds = Number(suspect.timestamp ?? Number.NaN);
     if (seconds > TIMESTAMP_SECONDS_MAX) before.push('timestamp_in_milliseconds');
+    if (typeof suspect.id === 'string' && endsWithLine(suspect.id)) before.push('id_trailing_newline');
     const keys = await this.readKeys(environment);
     if (typeof suspect.token === 'string' && suspect.token !== '') {
       const origin = await this.findTokenOrigin(environment, suspect, keys);
@@ -86,12 +87,13 @@ export class DiagnoseProof {
     const id = typeof suspect.id === 'number' ? String(suspect.id) : suspect.id;
     if (typeof id !== 'string' || id.length > SUSPECT_ID_LENGTH_MAX || typeof suspect.hash !== 'string' || verdict.keyId !== undefined)
       return { mistakes: before, key: keys.find((key) => key.id === verdict.keyId) };
+    const { emails, companyIds } = await this.names.read(environment.id, id);
     const facts = {
       id,
       publicKey: environment.publicKey,
       timestamp: Number.isSafeInteger(seconds) ? seconds : undefined,
-      emails: await this.emailsOf(environment.id, id, suspect.email),
-      companyIds: suspect.companyId === undefined ? [] : [suspect.companyId],
+      emails: [suspect.email, ...emails].filter((email): email is string => email !== undefined && email !== ''),
+      companyIds: [suspect.companyId, ...companyIds].filter((companyId) => companyId !== undefined),
     };
     const signing = keys.filter(({ algorithm }) => algorithm === 'HMAC-SHA256');
     const origin = findHashOrigin(suspect.hash, facts, signing);
@@ -116,12 +118,6 @@ export class DiagnoseProof {
       if (verdict.keyId !== undefined) return { mistakes, key };
     }
     return undefined;
-  }
-
-  private async emailsOf(environmentId: string, externalId: string, claimed: string | undefined): Promise<string[]> {
-    const subscriber = isSubscriberId(externalId) ? await this.subscribers.findByExternalId(environmentId, externalId) : undefined;
-    const known = subscriber?.attributes['email'];
-    return [claimed, known].filter((email): email is string => typeof email === 'string' && email !== '');
   }
 
   private async readKeys(environment: Environment): Promise<OpenedKey[]> {

@@ -39,15 +39,15 @@ export const MISTAKES = {
     fix: 'Hash the id, not its JSON text.',
   },
   id_trailing_newline: {
-    explanation: 'The hash was made over the id and a line end after it.',
+    explanation: 'The id that was hashed, or the one that was sent, has a line end after it.',
     fix: 'Leave the line end away: use "printf %s" in place of "echo", and trim what is read from files.',
   },
   id_as_ascii: {
-    explanation: 'The id was turned into ASCII before it was hashed, so that other characters became question marks.',
+    explanation: 'The id was turned into ASCII before it was hashed, so that other characters became question marks or went.',
     fix: 'Hash the UTF-8 bytes of the id.',
   },
   id_as_latin1: {
-    explanation: 'The id was turned into Latin-1 bytes before it was hashed.',
+    explanation: 'The id was turned into Latin-1 (or Windows-1252) bytes before it was hashed, or its UTF-8 bytes were taken for Latin-1.',
     fix: 'Hash the UTF-8 bytes of the id.',
   },
   email_instead_of_id: {
@@ -55,7 +55,7 @@ export const MISTAKES = {
     fix: 'Hash the same id that the page sends.',
   },
   company_instead_of_subscriber: {
-    explanation: 'The hash was made over the id of the company and not over that of the person.',
+    explanation: 'The hash was made over the id of the company, or over the text of a company proof, and not for the person.',
     fix: 'Hash the id of the person; a company has a proof of its own.',
   },
   secret_trailing_newline: {
@@ -91,15 +91,15 @@ export const MISTAKES = {
     fix: 'The secret is the key of the HMAC, the id is its message.',
   },
   sha256_not_hmac: {
-    explanation: 'A plain SHA-256 of secret and id, or of the id alone, was made in place of an HMAC.',
+    explanation: 'A plain hash (SHA-256) of secret and id, or of the id alone, was made in place of an HMAC.',
     fix: 'Use HMAC-SHA256 with the secret as its key.',
   },
   hmac_sha1: {
-    explanation: 'HMAC-SHA1 was used in place of HMAC-SHA256.',
+    explanation: 'SHA-1 was used in place of SHA-256.',
     fix: 'Use HMAC-SHA256.',
   },
   hmac_sha512: {
-    explanation: 'HMAC-SHA512 was used in place of HMAC-SHA256.',
+    explanation: 'SHA-512 was used in place of SHA-256.',
     fix: 'Use HMAC-SHA256.',
   },
   base64_of_hex: {
