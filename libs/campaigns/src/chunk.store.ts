@@ -52,6 +52,12 @@ export interface FanOut {
   readonly cutAfterId: string | null;
 }
 
+/** The upper end of one chunk, and how many people lie before it or are it. */
+interface BoundRow {
+  readonly upperId: string;
+  readonly position: string;
+}
+
 /** Below every id: UUIDv7 never have it. */
 const LOWEST_ID = '00000000-0000-0000-0000-000000000000';
 
@@ -70,8 +76,48 @@ export class ChunkStore {
    * last. Reads the index (environment_id, id) in order, once, and gives back only the bounds.
    */
   async findBounds(environmentId: string, audience: AudienceRule, tx: Sql = this.database): Promise<ChunkBound[]> {
+    const rows = await (audience.rule === null
+      ? this.findBoundsOfAll(environmentId, tx)
+      : this.findBoundsOfRule(environmentId, audience, tx));
+    return rows.map((row, index) => ({
+      upperId: row.upperId,
+      recipients: Number(row.position) - Number(rows[index - 1]?.position ?? 0),
+    }));
+  }
+
+  /**
+   * Of everybody: steps from bound to bound through the index, which costs a fifth of numbering the people. A rule could make the planner
+   * sort all who match at every step, so that rules number them; for the same reason it is told here how long a step is.
+   */
+  private async findBoundsOfAll(environmentId: string, tx: Sql): Promise<BoundRow[]> {
+    const rows = await tx.query<BoundRow>({
+      text: `WITH RECURSIVE bound (position, id) AS (
+          SELECT 0::bigint, '${LOWEST_ID}'::uuid
+          UNION ALL
+          SELECT bound.position + ${CHUNK_SUBSCRIBERS_MAX}, (
+            SELECT audience.id FROM subscribers.audience AS audience WHERE audience.environment_id = $1 AND audience.id > bound.id
+            ORDER BY audience.id OFFSET ${CHUNK_SUBSCRIBERS_MAX - 1} LIMIT 1
+          ) FROM bound WHERE bound.id IS NOT NULL
+        ), last_bound AS (
+          SELECT position, id FROM bound WHERE position = (SELECT max(position) FROM bound WHERE id IS NOT NULL)
+        ), rest AS (
+          SELECT person.id, last_bound.position + count(*) OVER () AS position FROM last_bound
+          CROSS JOIN LATERAL (
+            SELECT audience.id FROM subscribers.audience AS audience WHERE audience.environment_id = $1 AND audience.id > last_bound.id
+            ORDER BY audience.id LIMIT ${CHUNK_SUBSCRIBERS_MAX}
+          ) AS person
+        )
+        SELECT id AS "upperId", position FROM bound WHERE position > 0 AND id IS NOT NULL
+        UNION ALL
+        (SELECT id, position FROM rest ORDER BY id DESC LIMIT 1)`,
+      values: [environmentId],
+    });
+    return rows.sort((left, right) => Number(left.position) - Number(right.position));
+  }
+
+  private async findBoundsOfRule(environmentId: string, audience: AudienceRule, tx: Sql): Promise<BoundRow[]> {
     const { sql, values } = compileAudience(audience, 3);
-    const rows = await tx.query<{ upperId: string; position: string }>({
+    return tx.query<BoundRow>({
       text: `SELECT id AS "upperId", position FROM (
           SELECT audience.id, row_number() OVER in_order AS position, lead(audience.id) OVER in_order IS NULL AS is_last
           FROM subscribers.audience AS audience
@@ -81,10 +127,6 @@ export class ChunkStore {
         WHERE is_last OR position % $2 = 0 ORDER BY id`,
       values: [environmentId, CHUNK_SUBSCRIBERS_MAX, ...values],
     });
-    return rows.map((row, index) => ({
-      upperId: row.upperId,
-      recipients: Number(row.position) - Number(rows[index - 1]?.position ?? 0),
-    }));
   }
 
   /** Writes the chunks of a run that is locked, numbered from 0. */
