@@ -8,7 +8,8 @@ import { growAudience } from './inbox-audience.js';
 /**
  * A campaign to the inbox over Kafka, every app a process of its own: how near it comes to ONE `INSERT … SELECT` of the same rows in the
  * same database and the same rounds, what it costs in CPU over all processes, and whether cost and memory stay the same from 10,000 to
- * 1,000,000 recipients. Time runs from the answer of the trigger until each recipient is counted, which is after the last row is committed.
+ * 1,000,000 recipients. Time runs from the answer of the trigger until each recipient is counted (`finished_at` of the run), which is after
+ * the last row is committed.
  */
 export const name = 'campaign';
 
@@ -19,6 +20,8 @@ const FLOOR_RATIO_MIN = 0.4;
 const CPU_SECONDS_PER_1000_MAX = 0.1;
 const RSS_MB_MAX = 300;
 const GROWTH_MAX = 1.2;
+/** As often as a page would look: what looking costs is no part of the campaign. */
+const POLL_MS = 500;
 
 const PLAIN = {
   channels: ['inbox'],
@@ -79,13 +82,13 @@ async function repeat(options: BenchOptions, what: string, take: () => Promise<R
 
 async function runCampaign(stack: Stack, campaign: object): Promise<Round> {
   await emptyInbox(stack);
-  const runs = new Runs(stack);
+  const runs = new Runs(stack, POLL_MS);
   const sizesBefore = await readSizes(stack);
   const before = readCpuSeconds(stack.pids());
   const runId = await runs.start(campaign);
-  const startedMs = performance.now();
-  const { counts } = await runs.end(runId);
-  const seconds = (performance.now() - startedMs) / 1_000;
+  const startedMs = Date.now();
+  const { counts, finished_at: finishedAt } = await runs.end(runId);
+  const seconds = (Date.parse(finishedAt ?? '') - startedMs) / 1_000;
   const cpuSeconds = cpuBetween(before, readCpuSeconds(stack.pids()));
   const sizes = await readSizes(stack);
   const rows = await countRows(stack);

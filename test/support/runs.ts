@@ -27,7 +27,11 @@ const FAULTS_SHOWN_MAX = 5;
 
 /** Starts runs and watches them over the API, always through a gateway that runs at the moment. */
 export class Runs {
-  constructor(private readonly stack: Stack) {}
+  /** @param pollMs between two looks at a run, each of which costs the gateway and Postgres some milliseconds */
+  constructor(
+    private readonly stack: Stack,
+    private readonly pollMs = RUN_POLL_MS,
+  ) {}
 
   /** Creates a campaign and triggers it. @returns the run's public id */
   async start(campaign: object): Promise<string> {
@@ -85,7 +89,7 @@ export class Runs {
       return condition(latest) && latest;
     };
     try {
-      return await waitFor(seen, { timeoutMs: RUN_MS_MAX, pollMs: RUN_POLL_MS });
+      return await waitFor(seen, { timeoutMs: RUN_MS_MAX, pollMs: this.pollMs });
     } catch (error) {
       throw new Error(`Waited ${RUN_MS_MAX} ms in vain for ${what} of the run ${JSON.stringify(latest)}`, { cause: error });
     }
