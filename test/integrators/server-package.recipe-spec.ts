@@ -122,7 +122,9 @@ describe('the package @belfry/server', () => {
     const consumer = `import { IdentitySigner, proofHandler, type SubscriberProof } from '@belfry/server';
       import { createServer, type IncomingMessage } from 'node:http';
       const signer = new IdentitySigner({ publicKey: 'pk_x', secret: 's' });
-      export const proof: SubscriberProof = signer.signTraits('user-123', { plan: 'pro' });
+      interface Account { readonly plan: string; readonly seats?: number }
+      const account: Account = { plan: 'pro' };
+      export const proof: SubscriberProof = signer.signTraits('user-123', account);
       const handler = proofHandler({ signer, user: (request: IncomingMessage) => request.headers.host });
       createServer((request, response) => void handler(request, response));
       // @ts-expect-error an id is a string
@@ -131,8 +133,11 @@ describe('the package @belfry/server', () => {
       new IdentitySigner({ publicKey: 'pk_x' });`;
     await writeFile(join(project, 'package.json'), '{ "type": "module" }');
     await writeFile(join(project, 'consumer.ts'), consumer);
+    const readme = ['const proofs =', 'proofFetchHandler({'].map((text) => examples.find((code) => code.includes(text)) ?? '');
+    await writeFile(join(project, 'by-hand.ts'), readme[0] ?? '');
+    await writeFile(join(project, 'fetch-handler.ts'), readme[1] ?? '');
     const options = ['--noEmit', '--strict', '--target', 'ES2022', '--lib', 'ES2022', '--module', 'nodenext', ...TYPES];
-    const { stdout } = await run(process.execPath, [TSC, ...options, 'consumer.ts'], { cwd: project });
+    const { stdout } = await run(process.execPath, [TSC, ...options, 'consumer.ts', 'by-hand.ts', 'fetch-handler.ts'], { cwd: project });
     expect(stdout).toBe('');
   });
 });

@@ -2,15 +2,15 @@ import { createHash, createHmac, createSecretKey, type KeyObject } from 'node:cr
 import { canonicalTraits, type Json } from './canonical-traits.js';
 import { refuseJsonObject, requireId, requirePublicKey, requireSecret } from './mistakes.js';
 
-/** Facts about a person or a company that a proof covers. */
-export type Traits = Readonly<Record<string, unknown>>;
+/** Facts about a person or a company that a proof covers, by name. Of every type that is an object: interfaces have no index signature. */
+export type Traits = object;
 
 /** What a signer is made with. */
 export interface IdentitySignerOptions {
-  /** `pk_…` of the environment. */
-  readonly publicKey: string;
+  /** `pk_…` of the environment. What is not set is refused with a message that says so, hence the type of an environment variable. */
+  readonly publicKey: string | undefined;
   /** `isk_…` of the same environment. It stays on the server. */
-  readonly secret: string;
+  readonly secret: string | undefined;
   /** Milliseconds since 1970; the clock of the machine when left out. */
   readonly now?: () => number;
 }
