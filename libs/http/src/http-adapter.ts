@@ -150,10 +150,10 @@ function addBodyParsers(instance: FastifyInstance): void {
 
 /** An empty body counts as none: many clients announce JSON on every request. */
 function parseBody(request: FastifyRequest, body: Buffer): unknown {
-  const { streamedTypes, jsonTypes = [] } = request.routeOptions.config as BelfryRouteConfig;
+  const { streamedTypes, jsonTypes = [], takesAnyText = false } = request.routeOptions.config as BelfryRouteConfig;
   const taken: readonly string[] = streamedTypes ?? [JSON_TYPE, ...jsonTypes];
   if (!taken.includes(mediaTypeOf(request))) throw new MediaTypeUnsupportedError(`This route takes ${taken.join(' or ')}.`);
-  return body.length === 0 ? undefined : parseJson(body);
+  return body.length === 0 ? undefined : parseJson(body, { anyText: takesAnyText });
 }
 
 function streamBody(request: FastifyRequest, payload: Readable): Readable {

@@ -12,6 +12,8 @@ export interface BelfryRouteConfig {
   readonly streamedTypes?: readonly string[];
   /** Content types whose body is read as JSON, besides application/json. */
   readonly jsonTypes?: readonly JsonType[];
+  /** Texts of its JSON body may hold NUL characters and lone surrogates. */
+  readonly takesAnyText?: boolean;
   /** Other methods of its path are answered as an unknown path: they may be meant for another one. */
   readonly hidesMethods?: boolean;
   /** The route opens WebSockets. */
@@ -54,6 +56,14 @@ export function StreamedBody(types: readonly string[], bytesMax: number): Method
 /** Reads the bodies of the given content types as JSON, too. Browsers send them without a preflight: only where the body itself is the proof. */
 export function JsonBodyAs(...types: readonly JsonType[]): MethodDecorator {
   return addRouteConfig({ jsonTypes: types });
+}
+
+/**
+ * Leaves NUL characters and lone surrogates in the texts of the body to the route, which has an answer of its own for them. Only where every
+ * text that is stored is looked at: Postgres takes neither.
+ */
+export function TakesAnyText(): MethodDecorator {
+  return addRouteConfig({ takesAnyText: true });
 }
 
 /** Lets a GET route open a WebSocket: `@Res() reply: FastifyReply` and `openWebSocket(reply)`. Documents the 101. */

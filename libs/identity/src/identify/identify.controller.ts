@@ -2,7 +2,7 @@ import { Body, Controller, HttpCode, HttpStatus, Post, Req, Res } from '@nestjs/
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { Public, Returns, Throws } from '#http';
+import { Public, Returns, TakesAnyText, Throws } from '#http';
 import { AttributesTooManyError, CLAIM_GRADES, MembershipsTooManyError, SubscriberInvalidError } from '#subscribers';
 import { BrowserFacing } from '../browser-origins/browser-facing.js';
 import { admitOrigin, pageOriginOf } from '../browser-origins/browser-origins.js';
@@ -58,6 +58,7 @@ export class IdentifyController {
   ) {}
 
   @Post('identify')
+  @TakesAnyText()
   @HttpCode(HttpStatus.OK)
   @BrowserFacing()
   @Public('The proof of identity in the body is the permission; without one the policy of the surface identify decides.')
@@ -78,6 +79,7 @@ export class IdentifyController {
   }
 
   @Post('group')
+  @TakesAnyText()
   @HttpCode(HttpStatus.OK)
   @BrowserFacing()
   @Public('The proof of the company in the body is the permission; without one the policy of the surface identify decides.')

@@ -127,7 +127,10 @@ describe('POST /v1/identify', () => {
   it.each([
     ['a number as id', { user_id: 7, signature: WRONG }, 'subscriber_id_not_string', 400],
     ['no id', { signature: WRONG }, 'subscriber_id_not_string', 400],
-    ['an empty id', { user_id: '', signature: WRONG }, 'subscriber_id_not_string', 400],
+    ['an empty id', { user_id: '', signature: WRONG }, 'subscriber_id_invalid', 400],
+    ['an id with a NUL character', { user_id: 'a\0b', signature: WRONG }, 'subscriber_id_invalid', 400],
+    ['an id with half of a character', { user_id: 'a\ud800', signature: WRONG }, 'subscriber_id_invalid', 400],
+    ['a hash with a NUL character', { user_id: USER, signature: `${WRONG}\0` }, 'identity_malformed', 401],
     ['an id with a line feed', { user_id: 'a\nb', signature: WRONG }, 'subscriber_id_invalid', 400],
     ['two ids', { user_id: USER, userId: 'other', signature: WRONG }, 'proof_ambiguous', 400],
     ['two sets of traits', { user_id: USER, traits: {}, attributes: {} }, 'proof_ambiguous', 400],
@@ -147,6 +150,13 @@ describe('POST /v1/identify', () => {
     expect(nested).toMatchObject({ status: 422, body: { code: 'subscriber_invalid', errors: [{ pointer: '/attributes/address' }] } });
     const reserved = await caller.identify({ ...proof, traits: { constructor: 'x' } });
     expect(reserved).toMatchObject({ status: 422, body: { errors: [{ pointer: '/traits/constructor' }] } });
+    for (const traits of [{ name: 'a\0' }, { tags: ['a\0'] }, { 'na\0me': 'a' }, { 'na\0me': null }]) {
+      expect(await caller.identify({ ...proof, traits })).toMatchObject({ status: 422, body: { code: 'subscriber_invalid' } });
+    }
+    // They have no canonical form, so that they cannot be signed either.
+    for (const traits of [{ name: '\ud800' }, { '\udc00': 'a' }]) {
+      expect(await caller.identify({ ...proof, traits })).toMatchObject({ status: 401, body: { code: 'identity_malformed' } });
+    }
     expect(await caller.rows()).toEqual(before);
   });
 

@@ -96,7 +96,8 @@ function readTraits(body: Pick<IdentifyBody, 'traits' | 'attributes'>): Pick<Pro
  */
 function oneOf<N extends string>(values: Readonly<Partial<Record<N, unknown>>>, names: readonly N[]): unknown {
   const [first, ...others] = names.filter((name) => !isAbsent(values[name]));
-  if (first === undefined) return undefined;
+  // Nothing, or what stands for nothing: an empty id is not the same fault as none.
+  if (first === undefined) return names.map((name) => values[name]).find((value) => value !== undefined);
   for (const other of others) if (values[other] !== values[first]) throw new ProofAmbiguousError(first, other);
   return values[first];
 }

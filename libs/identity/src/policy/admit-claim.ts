@@ -201,5 +201,5 @@ function personOf(proof: Proof, verdict: Verdict): string | undefined {
 /** The surfaces whose policies are asked: of a session those that it is wanted for, else all that the proof is good for. */
 function surfacesOf({ surface, scopes }: AdmissionClaim, verdict: Verdict): readonly ProofSurface[] {
   if (surface !== 'session') return [surface];
-  return scopes ?? (verdict.valid ? verdict.surfaces : PROOF_SURFACES);
+  return scopes === undefined ? (verdict.valid ? verdict.surfaces : PROOF_SURFACES) : [...new Set(scopes)];
 }

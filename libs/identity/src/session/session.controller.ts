@@ -2,7 +2,7 @@ import { Body, Controller, Post, Req, Res } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { Public, Returns, textSchema, Throws } from '#http';
+import { Public, Returns, TakesAnyText, textSchema, Throws } from '#http';
 import { EXTERNAL_ID_JSON_SCHEMA } from '#subscribers';
 import { BrowserFacing } from '../browser-origins/browser-facing.js';
 import { admitOrigin, pageOriginOf } from '../browser-origins/browser-origins.js';
@@ -83,6 +83,7 @@ export class SessionController {
 
   @Post()
   @BrowserFacing()
+  @TakesAnyText()
   @Public('The proof of identity in the body is the permission.')
   @ApiOperation({
     summary: 'Open a session',

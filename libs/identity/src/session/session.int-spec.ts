@@ -65,10 +65,23 @@ describe('POST /v1/session', () => {
     const environment = await gateway.seed();
     const good = proofOf(environment);
     const cases: [object, number, string][] = [undefined, null, ''].map((hash) => [{ subscriber_hash: hash }, 401, 'identity_missing']);
-    for (const hash of ['zz', 0, 17, true, {}, [], [good.subscriber_hash], 'f'.repeat(100_000), `${good.subscriber_hash}x`]) {
+    for (const hash of [
+      'zz',
+      0,
+      17,
+      true,
+      {},
+      [],
+      [good.subscriber_hash],
+      'f'.repeat(100_000),
+      `${good.subscriber_hash}x`,
+      'nul\0',
+      '\ud800',
+    ]) {
       cases.push([{ subscriber_hash: hash }, 401, 'identity_malformed']);
     }
-    for (const id of ['', 'x'.repeat(256), 'tab\tbed']) cases.push([{ subscriber_id: id }, 400, 'subscriber_id_invalid']);
+    for (const id of ['', 'x'.repeat(256), 'tab\tbed', 'nul\0', 'half \ud800', '\udc00\ud800'])
+      cases.push([{ subscriber_id: id }, 400, 'subscriber_id_invalid']);
     for (const timestamp of [-1, 1.5, 1_795_300_000_000, 'now']) cases.push([{ timestamp }, 401, 'timestamp_invalid']);
     cases.push(
       [{ subscriber_hash: undefined, token: 'a.b.c' }, 401, 'identity_malformed'],
@@ -103,6 +116,8 @@ describe('POST /v1/session', () => {
     const opened = await gateway.call({ payload: { ...proofOf(environment), scopes: ['track'] } });
     expect(opened).toMatchObject({ status: 201, body: { scopes: ['track'] } });
     const { token } = opened.body;
+    const twice = await gateway.call({ payload: { ...proofOf(environment), scopes: ['track', 'track'] } });
+    expect(twice).toMatchObject({ status: 201, body: { scopes: ['track'] } });
     expect((await gateway.call({ method: 'GET', url: '/v1/probe', token })).status).toBe(200);
     const refused = await gateway.call({ method: 'GET', url: '/v1/probe/inbox', token });
     expect(refused).toMatchObject({ status: 403, body: { code: 'scope_missing', required_scope: 'inbox' } });
