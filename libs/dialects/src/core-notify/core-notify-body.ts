@@ -34,7 +34,7 @@ export const subscribeBodySchema = z
       }),
     subscriber_hash: claim('string', 'HMAC-SHA256 under an identity secret.'),
     timestamp: claim('integer', 'Unix seconds, where the hash covers them.'),
-    token: claim('string', 'In place of a hash a JWT whose `aud` names push.'),
+    token: z.unknown().optional().meta({ type: 'string', minLength: 1, description: 'In place of a hash a JWT whose `aud` names push.' }),
   })
   .meta({ id: 'PixelSubscribe' });
 

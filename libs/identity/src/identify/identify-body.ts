@@ -75,6 +75,7 @@ export const groupBodySchema = z
   .strictObject({
     public_key: publicKeySchema,
     ...personShape,
+    subscriber_id: claim({ ...idMeta, description: 'Your own id of the person; taken byte for byte.' }),
     subscriber_hash: claim({
       type: 'string',
       description: "The person's own proof; not needed beside a company proof that covers the pair.",
@@ -97,7 +98,7 @@ export const groupBodySchema = z
   .meta({
     id: 'Group',
     allOf: [
-      someOf('subscriber_id', 'user_id', 'userId', 'token'),
+      someOf('subscriber_id', 'user_id', 'userId'),
       someOf('company_id', 'group_id', 'groupId'),
       ...oneNameEach(PERSON_NAMES, COMPANY_NAMES, ['subscriber_hash', 'user_signature'], COMPANY_PROOF_NAMES, TIME_NAMES, TRAITS_NAMES),
     ],

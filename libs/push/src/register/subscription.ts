@@ -39,6 +39,8 @@ const base64url = z
 export const pushSubscriptionSchema = z
   .strictObject({
     endpoint: textSchema({ min: 1, max: ENDPOINT_CHARACTERS_MAX }).meta({
+      format: 'uri',
+      pattern: '^https://',
       description: 'URL of the push service for this device.',
       examples: ['https://updates.push.services.mozilla.com/wpush/v2/gAAAAABe'],
     }),

@@ -36,10 +36,14 @@ export const novuSessionBodySchema = z
       .optional()
       .meta({
         type: ['string', 'object', 'null'],
+        minLength: 1,
         description:
           'The id of the person as a text, or an object with subscriberId, firstName, lastName, email, phone, avatar, locale, timezone, data.',
       }),
-    subscriberId: z.unknown().optional().meta({ type: 'string', description: 'The id of the person, as older clients send it.' }),
+    subscriberId: z
+      .unknown()
+      .optional()
+      .meta({ type: 'string', minLength: 1, description: 'The id of the person, as older clients send it.' }),
     subscriberHash: z
       .unknown()
       .optional()
