@@ -15,6 +15,7 @@ import { UserNotifications } from './notifications/user-notifications.js';
 import { AnswerRequest } from './socket/answer-request.js';
 import { ConnectUserController } from './socket/connect-user.controller.js';
 import { ConnectUser } from './socket/connect-user.js';
+import { RequestPace } from './socket/request-pace.js';
 
 /** NotificationAPI: `notificationapi-js-client-sdk` and `@notificationapi/core`, with secure mode. */
 @Module({
@@ -26,6 +27,14 @@ import { ConnectUser } from './socket/connect-user.js';
     AccountMetadataController,
     ConnectUserController,
   ],
-  providers: [{ provide: Clock, useExisting: DatabaseClock }, AdmitUser, IdentifyUser, UserNotifications, AnswerRequest, ConnectUser],
+  providers: [
+    { provide: Clock, useExisting: DatabaseClock },
+    AdmitUser,
+    IdentifyUser,
+    UserNotifications,
+    AnswerRequest,
+    ConnectUser,
+    RequestPace,
+  ],
 })
 export class NotificationApiModule {}

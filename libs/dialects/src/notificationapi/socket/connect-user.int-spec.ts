@@ -8,6 +8,7 @@ import { createTestDatabase, type TestDatabase, waitFor, type WebSocketClient } 
 import { AnnounceMessages } from '../../../../inbox/src/stream/announce-messages.js';
 import { TabRegistry } from '../../../../inbox/src/stream/tab-registry.js';
 import { InboxFixture } from '../../../../inbox/src/testing/inbox-fixture.store.js';
+import { REQUESTS_PER_SECOND_MAX } from './request-pace.js';
 import { type DialectTenant, hashOf, NotificationApiGateway, PAGE_ORIGIN, socketQuery } from '../testing/notificationapi-gateway.js';
 
 const ALIVE = { heartbeat: () => Promise.resolve() };
@@ -272,6 +273,19 @@ describe('the WebSocket of NotificationAPI', () => {
       expect(await readAt(two)).toBeNull();
       client.send({ route: 'inapp_web/unread_clear' });
       await waitFor(async () => (await readAt(two)) !== null);
+    });
+
+    it('answers one user on all connections no faster than a page asks, and others as well', async () => {
+      const [second, stranger] = [await connected(externalId), await connected(newId())];
+      const started = performance.now();
+      const each = REQUESTS_PER_SECOND_MAX;
+      for (let index = 0; index < each; index += 1) for (const tab of [client, second]) tab.send({ route: LIST, payload: { count: 1 } });
+      client.send({ route: LIST, payload: { count: 1 } });
+      stranger.send({ route: LIST, payload: { count: 1 } });
+      await stranger.waitWhere('route', LIST);
+      await client.waitWhere('route', LIST, each + 1);
+      await second.waitWhere('route', LIST, each);
+      expect(performance.now() - started).toBeGreaterThan(1_900);
     });
 
     it('has nothing to configure, and says so where somebody tries', async () => {

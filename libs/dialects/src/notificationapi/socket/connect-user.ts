@@ -8,6 +8,7 @@ import { WideLogger } from '#telemetry';
 import type { AdmittedUser, WelcomeUser } from '../admit/admit-user.js';
 import { AnswerRequest } from './answer-request.js';
 import { NotificationTab } from './notification-tab.js';
+import { RequestPace } from './request-pace.js';
 import { parseSocketRequest } from './socket-request.js';
 
 const MS_PER_SECOND = 1_000;
@@ -33,6 +34,7 @@ export class ConnectUser {
   constructor(
     private readonly streamMessages: StreamMessages,
     private readonly answerRequest: AnswerRequest,
+    private readonly pace: RequestPace,
     private readonly subscribers: SubscriberStore,
     private readonly clock: Clock,
     private readonly logger: WideLogger,
@@ -56,6 +58,7 @@ export class ConnectUser {
   }
 
   private async handle(user: AdmittedUser, tab: NotificationTab, text: string): Promise<void> {
+    await this.pace.next(user.subscriberId);
     try {
       const answer = await this.answerRequest.answer(user, parseSocketRequest(text));
       if (answer !== undefined) tab.say(answer);
