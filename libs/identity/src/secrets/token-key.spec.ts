@@ -79,6 +79,14 @@ describe('parsePublicJwk', () => {
     for (const exponent of ['AQ', 'Ag', 'AQAA']) {
       expect(faultOf(await parsePublicJwk({ ...jwkOf(rsa.publicKey), e: exponent }))).toMatch(/exponent|cannot be read/);
     }
+    const [zero, one, minusOne] = [
+      Buffer.alloc(32),
+      Buffer.concat([Buffer.of(1), Buffer.alloc(31)]),
+      Buffer.alloc(32, 255).fill(0xec, 0, 1),
+    ];
+    for (const point of [zero, one, minusOne, Buffer.concat([zero.subarray(1), Buffer.of(0x80)])]) {
+      expect(faultOf(await parsePublicJwk({ kty: 'OKP', crv: 'Ed25519', x: point.toString('base64url') }))).toContain('full order');
+    }
     for (const jwk of [{}, { kty: 'RSA' }, { kty: 'EC', crv: 'P-256', x: 'AA', y: 'AA' }, { kty: 5 }, { kty: 'oct' }]) {
       expect(faultOf(await parsePublicJwk(jwk))).toContain('cannot be read');
     }

@@ -13,6 +13,16 @@ const RSA_BITS_MAX = 8_192;
 export const PUBLIC_PEM_PATTERN = /^\s*-----BEGIN (?:RSA )?PUBLIC KEY-----[A-Za-z0-9+/=\s]+-----END (?:RSA )?PUBLIC KEY-----\s*$/;
 /** With an exponent of 1 every text is its own signature, and even ones have no signatures. */
 const RSA_EXPONENT_MIN = 3n;
+/** Points of Ed25519 of small order, without their sign bits: under them anybody makes signatures. Node reads them as keys. @see RFC 8032 section 7 */
+const ED25519_SMALL_ORDER: ReadonlySet<string> = new Set([
+  '00'.repeat(32),
+  `01${'00'.repeat(31)}`,
+  '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05',
+  'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a',
+  `ec${'ff'.repeat(30)}7f`,
+  `ed${'ff'.repeat(30)}7f`,
+  `ee${'ff'.repeat(30)}7f`,
+]);
 const PRIVATE_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'k'];
 
 /** A public key that verifies tokens, in the form in which it is kept. */
@@ -65,7 +75,9 @@ async function describe(open: () => KeyObject, wish: { keyName?: string; algorit
   }
   const algorithm = algorithmOf(key);
   if (algorithm === undefined)
-    return { fault: `must be RSA of ${RSA_BITS_MIN} to ${RSA_BITS_MAX} bits with an odd exponent above 1, EC on P-256, or Ed25519` };
+    return {
+      fault: `must be RSA of ${RSA_BITS_MIN} to ${RSA_BITS_MAX} bits with an odd exponent above 1, EC on P-256, or Ed25519 with a point of full order`,
+    };
   if (wish.algorithm !== undefined && wish.algorithm !== algorithm)
     return { fault: `is a key for ${algorithm}, not for ${wish.algorithm}` };
   const jwk = key.export({ format: 'jwk' });
@@ -81,5 +93,11 @@ function algorithmOf(key: KeyObject): PublicTokenKey['algorithm'] | undefined {
     return isStrong && publicExponent >= RSA_EXPONENT_MIN && publicExponent % 2n === 1n ? 'RS256' : undefined;
   }
   if (key.asymmetricKeyType === 'ec') return namedCurve === 'prime256v1' ? 'ES256' : undefined;
-  return key.asymmetricKeyType === 'ed25519' ? 'EdDSA' : undefined;
+  return key.asymmetricKeyType === 'ed25519' && !isOfSmallOrder(key) ? 'EdDSA' : undefined;
+}
+
+function isOfSmallOrder(ed25519: KeyObject): boolean {
+  const point = Buffer.from(ed25519.export({ format: 'jwk' }).x ?? '', 'base64url');
+  const withoutSign = Buffer.concat([point.subarray(0, -1), Buffer.of((point.at(-1) ?? 0) & 0x7f)]);
+  return ED25519_SMALL_ORDER.has(withoutSign.toString('hex'));
 }

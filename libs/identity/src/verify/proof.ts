@@ -96,7 +96,7 @@ export interface ProofEnvironment {
 }
 
 /**
- * Why a proof is refused, in the order of the checks. The answer to a client shows less: {@link refusalOf} gives `plain_form_refused` and
+ * Why a proof is refused, in the order of the checks. The answer to a client shows less: `refusalError` gives `plain_form_refused` and
  * `mismatch` one face.
  */
 export const REFUSAL_REASONS = [

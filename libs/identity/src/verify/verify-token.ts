@@ -22,8 +22,7 @@ export const PROOF_TOKEN_LENGTH_MAX = 4_096;
 
 const PART_PATTERN = /^[A-Za-z0-9_-]+$/;
 const PARTS = 3;
-/** Names of keys: no slash, no dots in a row, nothing that could be a path or a query. */
-/** Names that a token may give its key. */
+/** Names that a token may give its key: no slash, no dots in a row, nothing that could be a path or a query. */
 export const TOKEN_KEY_ID_PATTERN = /^(?!.*\.\.)[A-Za-z0-9._~-]{1,128}$/;
 /** Header members that would let the token choose its own key, or ask for processing that we do not do. */
 const HEADER_MEMBERS_REFUSED = ['jku', 'jwk', 'x5u', 'x5c', 'x5t', 'x5t#S256', 'crit', 'b64', 'zip', 'enc'] as const;
