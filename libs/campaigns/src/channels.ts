@@ -33,4 +33,4 @@ export const channelsSchema = z
   .min(1)
   .refine((channels) => new Set(channels).size === channels.length, { error: 'must not repeat a channel' })
   .default(['inbox'])
-  .describe('Where the message goes');
+  .meta({ uniqueItems: true, description: 'Where the message goes' });

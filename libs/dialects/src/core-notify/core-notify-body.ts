@@ -20,6 +20,9 @@ const claim = (type: 'string' | 'integer', description: string) => z.unknown().o
 /** Query of the route that gives the key to subscribe with. */
 export const pixelQuerySchema = z.strictObject({ pixel_key: pixelKeySchema });
 
+/** JSON Schema: a token names the person itself. */
+const NAMES_A_PERSON = { anyOf: [{ required: ['subscriber_id'] }, { required: ['token'] }] };
+
 /** Body of a subscription; one without any part of a proof is a visitor's whom nobody knows by an id. */
 export const subscribeBodySchema = z
   .strictObject({
@@ -36,7 +39,10 @@ export const subscribeBodySchema = z
     timestamp: claim('integer', 'Unix seconds, where the hash covers them.'),
     token: z.unknown().optional().meta({ type: 'string', minLength: 1, description: 'In place of a hash a JWT whose `aud` names push.' }),
   })
-  .meta({ id: 'PixelSubscribe' });
+  .meta({
+    id: 'PixelSubscribe',
+    dependentSchemas: { subscriber_hash: NAMES_A_PERSON, timestamp: NAMES_A_PERSON },
+  });
 
 /** Body that ends a subscription. */
 export const unsubscribeBodySchema = z

@@ -1,8 +1,8 @@
 import { Controller, HttpCode, Param, Post } from '@nestjs/common';
-import { ApiOperation, ApiTags } from '@nestjs/swagger';
+import { ApiOperation, ApiParam, ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
 import { Returns, Throws } from '#http';
-import { ExternalIdInvalidError } from '#subscribers';
+import { EXTERNAL_ID_JSON_SCHEMA, ExternalIdInvalidError } from '#subscribers';
 import { CurrentEnvironment, type EnvironmentContext, RequireScope } from '#tenancy';
 import { SubscriberRevocations } from './subscriber-revocations.js';
 
@@ -20,6 +20,7 @@ export class RevokeSubscriberController {
   constructor(private readonly revocations: SubscriberRevocations) {}
 
   @Post(':external_id/revoke')
+  @ApiParam({ name: 'external_id', schema: EXTERNAL_ID_JSON_SCHEMA })
   @HttpCode(200)
   @RequireScope('subscribers:write')
   @ApiOperation({
