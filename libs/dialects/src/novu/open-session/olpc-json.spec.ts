@@ -1,14 +1,14 @@
 import { createRequire } from 'node:module';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { fuzzRuns } from '#testing';
+import { fuzzRuns, fuzzTimeoutMs } from '#testing';
 import { olpcJson } from './olpc-json.js';
 
 /** What Novu's own servers and documentation use. */
 const { canonicalize } = createRequire(import.meta.url)('@tufjs/canonical-json') as { canonicalize: (value: unknown) => string };
 
 describe('olpcJson', () => {
-  it('writes what the package writes that signs contexts', () => {
+  it('writes what the package writes that signs contexts', { timeout: fuzzTimeoutMs(100) }, () => {
     const integer = fc.oneof(fc.integer(), fc.maxSafeInteger(), fc.constantFrom(-0, 1e21, 2 ** 53));
     const { value } = fc.letrec((tie) => ({
       value: fc.oneof({ maxDepth: 4 }, fc.string({ unit: 'binary' }), fc.boolean(), fc.constant(null), integer, tie('list'), tie('object')),
