@@ -520,6 +520,23 @@ describe('NotificationAPI over HTTP', () => {
       expect((await list('?count=500')).length).toBe(seen.size);
     });
 
+    it('says where the next page begins, and when there is none, as the React package asks for pages', async () => {
+      const contentId = await fixture.addContent({ title: 'More' });
+      for (let count = 0; count < 5; count += 1) await fixture.deliver(subscriberId, contentId);
+      const all = await list('');
+      const seen = new Set<string>();
+      let page: Record<string, unknown> = { couldLoadMore: true, oldestReceived: '' };
+      for (let pages = 0; pages < 30 && page['couldLoadMore'] === true; pages += 1) {
+        page = (await ask(`?count=4&before=${String(page['oldestReceived'])}`)).body;
+        const shown = page['notifications'] as Listed[];
+        expect(page['oldestReceived']).toBe(shown.at(-1)?.date);
+        for (const one of shown) seen.add(one.id);
+      }
+      expect(page['couldLoadMore']).toBe(false);
+      expect([...seen]).toEqual(all.map((one) => one.id));
+      expect((await ask('?before=2000-01-01T00:00:00.000Z')).body).toEqual({ notifications: [], couldLoadMore: false });
+    });
+
     it.each(['?count=0', '?count=-1', '?count=x', '?count=1&count=2', '?before=yesterday', '?before=2026-13-01T00:00:00Z', '?count=1e1'])(
       'refuses %s',
       async (rest) => {
@@ -556,7 +573,7 @@ describe('NotificationAPI over HTTP', () => {
       const change = { method: 'PATCH', body: { trackingIds: [own], opened: new Date().toISOString() }, as: 'stranger' };
       expect(await ask('', change)).toMatchObject({ status: 404, body: { code: 'inbox_message_not_found' } });
       expect((await fixture.readMessages(key))[0]).toMatchObject({ read_at: null });
-      expect((await ask('?count=5', { as: 'stranger' })).body).toEqual({ notifications: [] });
+      expect((await ask('?count=5', { as: 'stranger' })).body).toEqual({ notifications: [], couldLoadMore: false });
       const mine = await ask('', {
         method: 'PATCH',
         body: { trackingIds: [own, 'msg_nobody', encodeMessageId(key, key)], opened: new Date().toISOString() },

@@ -37,7 +37,13 @@ const listQuerySchema = z.object({
   }),
 });
 
-const notificationPageSchema = z.object({ notifications: z.array(notificationSchema) }).meta({ id: 'NotificationApiNotifications' });
+const notificationPageSchema = z
+  .object({
+    notifications: z.array(notificationSchema),
+    couldLoadMore: z.boolean().meta({ description: 'There are older ones.' }),
+    oldestReceived: z.iso.datetime().optional().meta({ description: 'The date of the last one: `before` of the next page.' }),
+  })
+  .meta({ id: 'NotificationApiNotifications' });
 
 const happening = z.iso
   .datetime({ offset: true })
@@ -78,7 +84,9 @@ export class UserNotificationsController {
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<z.infer<typeof notificationPageSchema>> {
     const user = await this.admitUser.run({ ...readUserProof(request), surface: 'inbox' }, { request, reply });
-    return { notifications: await this.notifications.list(user, query) };
+    const { notifications, hasMore } = await this.notifications.list(user, query);
+    const oldest = notifications.at(-1)?.date;
+    return { notifications, couldLoadMore: hasMore, ...(oldest === undefined ? {} : { oldestReceived: oldest }) };
   }
 
   @Patch()

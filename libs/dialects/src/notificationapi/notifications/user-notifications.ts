@@ -20,6 +20,13 @@ export interface NotificationChange {
   readonly archived?: Date | null | undefined;
 }
 
+/** Notifications of a user, newest first. */
+export interface NotificationPage {
+  readonly notifications: NotificationApiNotification[];
+  /** There are older ones. */
+  readonly hasMore: boolean;
+}
+
 /** The inbox of a user in NotificationAPI's terms: opened means read. Archived messages are not listed. */
 @Injectable()
 export class UserNotifications {
@@ -30,11 +37,11 @@ export class UserNotifications {
   ) {}
 
   /** Notifications that are not younger than `before`, newest first. */
-  async list(owner: InboxOwner, page: { before?: Date | undefined; count: number }): Promise<NotificationApiNotification[]> {
+  async list(owner: InboxOwner, page: { before?: Date | undefined; count: number }): Promise<NotificationPage> {
     const limit = Math.min(page.count, NOTIFICATIONS_PER_PAGE_MAX);
     const before = page.before === undefined ? {} : { before: keyBefore(page.before) };
-    const { messages } = await this.listMessages.list(owner, { filter: { archived: false }, limit, ...before });
-    return messages.map(toNotification);
+    const { messages, nextBefore } = await this.listMessages.list(owner, { filter: { archived: false }, limit, ...before });
+    return { notifications: messages.map(toNotification), hasMore: nextBefore !== undefined };
   }
 
   /** How many are not read; more than 99 where there are more than are counted. */

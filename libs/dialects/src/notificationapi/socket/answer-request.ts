@@ -30,7 +30,7 @@ export class AnswerRequest {
       case 'inapp_web/unread_count':
         return { route: request.route, payload: { count: await this.notifications.countUnread(user) } };
       case 'inapp_web/notifications':
-        return { route: request.route, payload: { notifications: await this.notifications.list(user, request.payload) } };
+        return { route: request.route, payload: await this.listNotifications(user, request.payload) };
       case 'inapp_web/unread_clear':
         await this.notifications.clearUnread(user, request.payload?.notificationId);
         return undefined;
@@ -39,6 +39,11 @@ export class AnswerRequest {
       case 'user_preferences/patch_preferences':
         throw new NotificationApiPreferenceNotFoundError();
     }
+  }
+
+  private async listNotifications(user: AdmittedUser, page: { before?: Date | undefined; count: number }): Promise<object> {
+    const { notifications } = await this.notifications.list(user, page);
+    return { notifications };
   }
 
   /** The page asks for permission when it wants to: the client would ask in the middle of its list. */
