@@ -307,6 +307,9 @@ describe('POST /v1/group', () => {
     expect(await caller.person('mallory')).toMatchObject({ verified: false });
     expect(await caller.companiesOf('mallory')).toMatchObject([{ companyExternalId: ACME, verified: false }]);
     await expectRefused({ ...pair(), hash: WRONG, company_hash: undefined }, 'identity_mismatch', 401, 'group');
+    for (const groupId of ['a\nb', 'a\0', 'x'.repeat(256)])
+      await expectRefused({ userId: USER, groupId }, 'subscriber_id_invalid', 400, 'group');
+    await expectRefused({ userId: USER, groupId: 7 }, 'subscriber_id_not_string', 400, 'group');
   });
 });
 

@@ -4,6 +4,7 @@ import { signSubscriberId } from '../testing/seed-identity.js';
 import { clock, proofOf, SessionApp, type SeededTenant } from '../testing/session-app.js';
 import type { Session } from '../session/session.js';
 import { SessionTokens } from '../session/session-tokens.js';
+import { RevocationStore } from './revocation.store.js';
 import { SessionRevocations } from './session-revocations.js';
 
 /** What POST /v1/subscribers/{id}/revoke promises. */
@@ -50,8 +51,9 @@ describe('POST /v1/subscribers/{id}/revoke', () => {
   it('ends hashes of the id alone and proofs from before, and takes fresh ones from after', async () => {
     const tenant = await gateway.seed();
     const before = freshProof(tenant);
-    expect((await other.openSession(tenant)).status).toBe(201);
+    for (const app of [gateway, other]) expect((await app.openSession(tenant)).status).toBe(201);
     await revoke(tenant);
+    expect(await gateway.openSession(tenant)).toMatchObject({ status: 401, body: { code: 'identity_revoked' } });
     clock.advance(2_000);
     await waitFor(async () => (await other.openSession(tenant)).status === 401, { timeoutMs: PROMISED_MS });
     for (const app of [gateway, other]) {
@@ -84,6 +86,23 @@ describe('POST /v1/subscribers/{id}/revoke', () => {
       await waitFor(async () => (await probe(token, app)).status === 401, { timeoutMs: PROMISED_MS });
       expect((await probe(after.token, app)).status).toBe(200);
     }
+  });
+
+  it('ends sessions from before whose proof is stamped ahead, as far as clocks may be', async () => {
+    const tenant = await gateway.seed();
+    const { token } = (await gateway.call({ payload: freshProof(tenant, Math.floor(clock.now().getTime() / 1_000) + 50) })).body;
+    expect((await probe(token)).status).toBe(200);
+    await revoke(tenant);
+    expect(await probe(token)).toMatchObject({ status: 401, body: { code: 'identity_revoked' } });
+    await waitFor(async () => (await probe(token, other)).status === 401, { timeoutMs: PROMISED_MS });
+  });
+
+  it('is not taken back by an earlier one that arrives later', async () => {
+    const { environmentId } = await gateway.seed();
+    const store = gateway.app.get(RevocationStore);
+    const [earlier, later] = [clock.now(), new Date(clock.now().getTime() + 5_000)];
+    for (const revokedAt of [later, earlier]) await store.save({ environmentId, externalId: 'user-123', revokedAt });
+    expect(await store.findRevokedAt(environmentId, 'user-123')).toEqual(later);
   });
 
   it('keeps environments apart', async () => {

@@ -257,6 +257,18 @@ describe('POST /v1/session/refresh', () => {
     expect(await refresh(token)).toMatchObject({ status: 401, body: { code: 'session_invalid' } });
   });
 
+  it('refuses when the subscriber was deleted and somebody has the id since', async () => {
+    const environment = await gateway.seed();
+    const { token } = (await gateway.openSession(environment)).body;
+    await gateway.test.database.execute({
+      text: 'DELETE FROM subscribers.subscriber WHERE environment_id = $1',
+      values: [environment.environmentId],
+    });
+    const { token: successor } = (await gateway.openSession(environment)).body;
+    expect(await refresh(token)).toMatchObject({ status: 401, body: { code: 'session_invalid' } });
+    expect((await refresh(successor)).status).toBe(201);
+  });
+
   it('refuses when the secret behind the session was retired', async () => {
     const environment = await gateway.seed();
     const { token } = (await gateway.openSession(environment)).body;
