@@ -53,18 +53,22 @@ const COLUMNS = `id, vendor, state, user_agent AS "userAgent", created_at AS "cr
 export class DeviceStore {
   constructor(private readonly database: Database) {}
 
-  /** Makes concurrent registrations of one subscriber wait for each other, until the end of the transaction. */
-  async lockOwner(owner: DeviceOwner, tx: Transaction): Promise<void> {
+  /**
+   * Makes concurrent registrations of one subscriber, and of one endpoint, wait for each other until the end of the transaction. Everybody
+   * takes the two locks in this order, so that nobody waits in a circle.
+   */
+  async lockRegistration(owner: DeviceOwner, endpointHash: Buffer, tx: Transaction): Promise<void> {
     await tx.query({
-      text: `-- every environment: subscriber ids are unique over all of them
-        SELECT pg_advisory_xact_lock(hashtextextended('push.device:' || $1::text, 0))`,
-      values: [owner.subscriberId],
+      text: `-- every environment: subscriber ids and hashes of endpoints are unique over all of them
+        SELECT pg_advisory_xact_lock(hashtextextended('push.device:' || $1::text, 0)),
+          pg_advisory_xact_lock(hashtextextended('push.endpoint:' || encode($2::bytea, 'hex'), 0))`,
+      values: [owner.subscriberId, endpointHash],
     });
   }
 
   /**
    * Registers an endpoint for its owner. An endpoint that is known keeps its device id, whatever state it was in; when it belonged to
-   * another subscriber it is the new owner's from now on.
+   * another subscriber it is the new owner's from now on: who may take it is decided before.
    */
   async upsert(owner: DeviceOwner, registration: DeviceRegistration, tx: Sql = this.database): Promise<Device> {
     const { id, vendor, vapidKeyId, endpointHash, ciphertext, p256dh, userAgent, at } = registration;

@@ -6,7 +6,7 @@ export * from './push.module.js';
 export * from './push-retention.store.js';
 export { deviceResourceSchema, presentDevice } from './register/device-resource.js';
 export { ManageDevices } from './register/manage-devices.js';
-export { ProvenDevices } from './register/proven-devices.js';
+export { isTaking, ProvenDevices } from './register/proven-devices.js';
 export { RenewRateLimit } from './register/renew-rate-limit.js';
 export { pushSubscriptionSchema, type PushSubscriptionInput } from './register/subscription.js';
 export { ReadVapidKey } from './vapid/read-vapid-key.js';

@@ -125,6 +125,21 @@ describe('the push API', () => {
       expect(await devicesOf(ben.token)).toHaveLength(1);
     });
 
+    it('gives a device to nobody who knows its endpoint and not its keys', async () => {
+      const device = subscription();
+      const ben = await addSubscriber();
+      const { body } = await gateway.register(anna.token, device);
+      for (const keys of [subscription(), { ...device, p256dh: subscription().p256dh }, { ...device, auth: subscription().auth }]) {
+        const taking = { endpoint: device.endpoint, p256dh: keys.p256dh, auth: keys.auth };
+        expect(await gateway.register(ben.token, taking)).toMatchObject({ status: 404, body: { code: 'push_subscription_unproven' } });
+      }
+      expect(await devicesOf(ben.token)).toEqual([]);
+      expect(await devicesOf(anna.token)).toMatchObject([{ id: body['id'], state: 'active' }]);
+      await gateway.call({ method: 'DELETE', url: `/v1/push/subscriptions/${String(body['id'])}`, token: anna.token });
+      // What was given up has no keys any more, and belongs to whoever subscribes.
+      expect((await gateway.register(ben.token, { ...subscription(), endpoint: device.endpoint })).status).toBe(201);
+    });
+
     it('keeps the same endpoint apart in two environments', async () => {
       const device = subscription();
       const first = await gateway.register(anna.token, device);

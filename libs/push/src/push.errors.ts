@@ -32,14 +32,14 @@ export class PushEndpointNotAllowedError extends BelfryError {
   }
 }
 
-/** A subscription was to be renewed without a proof that it is this browser's. */
+/** A subscription was to be renewed, or somebody's device to be taken, without a proof that it is this browser's. */
 export class PushSubscriptionUnprovenError extends BelfryError {
   static override readonly facts: ErrorFacts = {
     code: 'push_subscription_unproven',
     httpStatus: 404,
     disposition: 'dead-letter',
-    title: 'The old subscription is not proven',
-    hint: 'Send the registered subscription with its keys, or register the new one with a session: POST /v1/push/subscriptions.',
+    title: 'The subscription is not proven',
+    hint: 'Send the subscription with its keys, as PushSubscription.toJSON() gives them; a new one is registered with a session: POST /v1/push/subscriptions.',
   };
 
   constructor() {

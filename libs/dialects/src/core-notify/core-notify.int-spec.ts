@@ -173,10 +173,11 @@ describe('POST /v1/core-notify/subscribe', () => {
     const browser = PixelFixture.subscription();
     const { body } = await subscribe(browser, proofOf('user-1'));
     const stranger = { endpoint: browser.endpoint, keys: PixelFixture.subscription().keys };
-    expect(await subscribe(stranger)).toMatchObject({ status: 404, body: { code: 'push_subscription_unproven' } });
+    for (const facts of [{}, proofOf('user-2')])
+      expect(await subscribe(stranger, facts)).toMatchObject({ status: 404, body: { code: 'push_subscription_unproven' } });
     expect(await subscribe(browser)).toMatchObject({ status: 201, body: { id: body['id'] } });
     expect(await fixture.devices()).toMatchObject([{ externalId: 'user-1', state: 'active' }]);
-    expect(await fixture.countSubscribers()).toBe(1);
+    expect(await fixture.countSubscribers()).toBe(2);
   });
 
   it('makes the device of a visitor the person’s who is proven later', async () => {

@@ -404,7 +404,8 @@ describe('NotificationAPI over HTTP', () => {
       const { sub } = subscription('owned');
       expect(await call('owner', sub, hashOf(open.secret, 'owner'))).toMatchObject({ status: 200 });
       const guessed = { ...sub, keys: { ...sub.keys, auth: Buffer.alloc(16, 1).toString('base64url') } };
-      expect(await call('thief', guessed)).toMatchObject({ status: 404, body: { code: 'push_subscription_unproven' } });
+      for (const hash of [[], [hashOf(open.secret, 'thief')]])
+        expect(await call('thief', guessed, ...hash)).toMatchObject({ status: 404, body: { code: 'push_subscription_unproven' } });
       expect(await gateway.app.get(SubscriberStore).findByExternalId(open.environmentId, 'thief')).toBeUndefined();
     });
 

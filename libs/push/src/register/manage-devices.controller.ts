@@ -3,7 +3,7 @@ import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import { decodeId } from '#contracts';
 import { CursorInvalidError, listCursor, pageQuerySchema, pageSchema, Returns, Throws, toPage, type Page, type PageQuery } from '#http';
 import { CurrentSubscriber, RequireSession, type SessionSubscriber } from '#identity';
-import { PushDeviceNotFoundError, PushEndpointNotAllowedError } from '../push.errors.js';
+import { PushDeviceNotFoundError, PushEndpointNotAllowedError, PushSubscriptionUnprovenError } from '../push.errors.js';
 import { deviceResourceSchema, presentDevice, type DeviceResource } from './device-resource.js';
 import { ManageDevices } from './manage-devices.js';
 import { pushSubscriptionSchema, type PushSubscriptionInput } from './subscription.js';
@@ -25,7 +25,7 @@ export class ManageDevicesController {
   })
   @RequireSession('push')
   @Returns(201, deviceResourceSchema, 'The device gets push messages of this subscriber from now on.')
-  @Throws(PushEndpointNotAllowedError)
+  @Throws(PushEndpointNotAllowedError, PushSubscriptionUnprovenError)
   async register(
     @CurrentSubscriber() subscriber: SessionSubscriber,
     @Body({ schema: pushSubscriptionSchema }) body: PushSubscriptionInput,

@@ -1,14 +1,13 @@
 import { Injectable } from '@nestjs/common';
-import { BelfryConfig } from '#config';
 import { Clock, newUuid } from '#contracts';
 import { Database } from '#database';
 import { isStorableText } from '#http';
 import { DeviceStore, type Device, type DeviceOwner } from '../device.store.js';
-import { pushConfig } from '../push.config.js';
-import { PushDeviceNotFoundError, PushEndpointNotAllowedError } from '../push.errors.js';
-import { parseEndpoint, type PushEndpoint } from '../push-vendor.js';
+import { PushDeviceNotFoundError, PushEndpointNotAllowedError, PushSubscriptionUnprovenError } from '../push.errors.js';
+import type { PushEndpoint } from '../push-vendor.js';
 import { VapidKeys } from '../vapid/vapid-keys.js';
 import { DeviceSecrets } from './device-secrets.js';
+import { isTaking, ProvenDevices } from './proven-devices.js';
 import type { PushSubscriptionInput } from './subscription.js';
 
 /** Active devices of one subscriber; a further one takes the place of the one that was not seen for longest. */
@@ -23,15 +22,16 @@ export class ManageDevices {
     private readonly database: Database,
     private readonly devices: DeviceStore,
     private readonly secrets: DeviceSecrets,
+    private readonly proven: ProvenDevices,
     private readonly vapidKeys: VapidKeys,
-    private readonly config: BelfryConfig,
     private readonly clock: Clock,
   ) {}
 
   /**
    * Registers the browser's subscription for the session's subscriber. Repeating it only notes that the device was seen. A browser
-   * that another subscriber used before is the present one's from now on: one device never serves two people.
-   * @throws PushEndpointNotAllowedError
+   * that another subscriber used before is the present one's from now on: one device never serves two people. An active device is taken
+   * from somebody with its keys alone, which only its browser has: an endpoint is told to push services, too.
+   * @throws PushEndpointNotAllowedError, PushSubscriptionUnprovenError
    */
   async register(owner: DeviceOwner, subscription: PushSubscriptionInput, userAgent: string | undefined): Promise<Device> {
     const endpoint = this.readEndpoint(subscription);
@@ -50,7 +50,9 @@ export class ManageDevices {
       at,
     };
     return this.database.transaction(async (tx) => {
-      await this.devices.lockOwner(owner, tx);
+      await this.devices.lockRegistration(owner, endpointHash, tx);
+      const shown = await this.proven.recognise(owner.environmentId, subscription, tx);
+      if (isTaking(shown, owner.subscriberId)) throw new PushSubscriptionUnprovenError();
       const device = await this.devices.upsert(owner, registration, tx);
       await this.devices.unsubscribeSurplus(owner, { devicesMax: DEVICES_PER_SUBSCRIBER_MAX, at }, tx);
       return device;
@@ -62,7 +64,7 @@ export class ManageDevices {
    * @throws PushEndpointNotAllowedError
    */
   readEndpoint({ endpoint: text }: Pick<PushSubscriptionInput, 'endpoint'>): PushEndpoint {
-    const endpoint = parseEndpoint(text, this.config.of(pushConfig).extraOrigins);
+    const endpoint = this.proven.parseEndpoint(text);
     if (endpoint === undefined) throw new PushEndpointNotAllowedError();
     return endpoint;
   }

@@ -62,6 +62,15 @@ describe('POST /v1/push/subscriptions/renew', () => {
     expect(answer.body['id']).not.toBe(oldId);
   });
 
+  it('does not take the device of another person in the place of the old one', async () => {
+    const theirs = subscription();
+    const theirToken = await gateway.tokenFor({ environmentId: environment.environmentId, subscriberId: newUuid() });
+    await gateway.register(theirToken, { endpoint: theirs.endpoint, ...theirs.keys });
+    const taking = { old, new: { endpoint: theirs.endpoint, keys: subscription().keys } };
+    expect(await renew(taking)).toMatchObject({ status: 404, body: { code: 'push_subscription_unproven' } });
+    expect(await deviceIds()).toEqual([oldId]);
+  });
+
   it('changes nothing when the browser kept its endpoint and keys', async () => {
     expect((await renew({ old, new: old })).body).toMatchObject({ id: oldId });
     expect(await deviceIds()).toEqual([oldId]);

@@ -100,7 +100,7 @@ describe('push lanes', () => {
   it('does not send the message of one person to a device that is another person’s by now', async () => {
     const { batch, devices } = await request([1]);
     const [ben = ''] = await fixture.addSubscribers(1);
-    await fixture.addDevice(ben, 'fcm', devices[0]?.href);
+    await fixture.addDevice(ben, 'fcm', devices[0]);
     await fixture.sendDue();
     expect(fixture.transport.requests).toEqual([]);
     expect(await states(batch)).toEqual(['gone']);

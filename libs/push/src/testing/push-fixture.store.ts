@@ -19,6 +19,8 @@ import type { PushVendor } from '../push-vendor.js';
 import type { PushLaneName } from '../push-delivery-state.js';
 import { DeviceSecrets } from '../register/device-secrets.js';
 import { ManageDevices } from '../register/manage-devices.js';
+import { ProvenDevices } from '../register/proven-devices.js';
+import type { PushSubscriptionInput } from '../register/subscription.js';
 import { LaneFactory } from '../send/lane-factory.js';
 import { LaneSteps } from '../send/lane-steps.js';
 import { ParkBatch } from '../send/park-batch.js';
@@ -77,6 +79,14 @@ export interface StoredAttempts {
   readonly earlier_attempts: readonly Readonly<Record<string, unknown>>[] | null;
 }
 
+/** A registered device with what its browser knows. */
+export interface FixtureDevice {
+  readonly id: string;
+  readonly href: string;
+  readonly keys: PushSubscriptionInput['keys'];
+  readonly subscriberId: string;
+}
+
 /** A request of a run. */
 export type RunRequest = DeliveryRequested & { chunk: { run_id: string; chunk_no: number } };
 
@@ -107,7 +117,9 @@ export class PushFixture {
   ) {
     this.deliveries = new DeliveryStore(database);
     this.vapidKeys = this.makeVapidKeys();
-    this.devices = new ManageDevices(database, new DeviceStore(database), this.secrets, this.vapidKeys, this.config(), this.clock);
+    const store = new DeviceStore(database);
+    const proven = new ProvenDevices(store, this.secrets, this.config());
+    this.devices = new ManageDevices(database, store, this.secrets, proven, this.vapidKeys, this.clock);
     this.sender = this.makeSender();
   }
 
@@ -192,11 +204,18 @@ export class PushFixture {
     });
   }
 
-  /** Registers a device as a browser does. */
-  async addDevice(subscriberId: string, vendor: PushVendor = 'fcm', href = `${ENDPOINT_BASE[vendor]}${randomUUID()}`) {
-    const keys = { p256dh: createECDH('prime256v1').generateKeys(), auth: randomBytes(16) };
+  /** Registers a device as a browser does: a new one, or one on which another person signs in. */
+  async addDevice(
+    subscriberId: string,
+    vendor: PushVendor = 'fcm',
+    browser?: Pick<FixtureDevice, 'href' | 'keys'>,
+  ): Promise<FixtureDevice> {
+    const { href, keys } = browser ?? {
+      href: `${ENDPOINT_BASE[vendor]}${randomUUID()}`,
+      keys: { p256dh: createECDH('prime256v1').generateKeys(), auth: randomBytes(16) },
+    };
     const device = await this.devices.register({ environmentId: this.environmentId, subscriberId }, { endpoint: href, keys }, 'Test/1.0');
-    return { id: device.id, href, subscriberId };
+    return { id: device.id, href, keys, subscriberId };
   }
 
   addContent(fields: ContentFields = { title: 'Your contract ends soon' }): Promise<string> {

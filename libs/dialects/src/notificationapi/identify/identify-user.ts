@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Clock } from '#contracts';
 import { partTraits } from '#identity';
-import { ManageDevices, ProvenDevices, type PushSubscriptionInput, PushSubscriptionUnprovenError } from '#push';
+import { isTaking, ManageDevices, ProvenDevices, type PushSubscriptionInput, PushSubscriptionUnprovenError } from '#push';
 import { AttributeStore, type Subscriber, SubscriberInvalidError, SubscriberStore, toSubscriberPatch } from '#subscribers';
 import type { WelcomeUser } from '../admit/admit-user.js';
 import { NotificationApiUserMismatchError } from '../notificationapi.errors.js';
@@ -34,7 +34,7 @@ export class IdentifyUser {
     const traits = await this.readTraits(user, body);
     const subscriptions = (body.webPushTokens ?? []).map(({ sub }) => sub);
     for (const subscription of subscriptions) this.devices.readEndpoint(subscription);
-    if (!user.verified) await this.refuseOtherKeys(user, subscriptions);
+    await this.refuseOtherKeys(user, subscriptions);
     const { environmentId, externalId, grade } = user;
     const parts = partTraits(traits, user);
     const subscriber = await this.subscribers.applyClaim(environmentId, { externalId, grade, at: this.clock.now(), ...parts });
@@ -51,12 +51,13 @@ export class IdentifyUser {
     return subscriber === undefined ? undefined : present(subscriber);
   }
 
-  /** Whoever proved nothing never takes an active device from somebody without its keys. */
-  private async refuseOtherKeys({ environmentId }: WelcomeUser, subscriptions: readonly PushSubscriptionInput[]): Promise<void> {
-    for (const subscription of subscriptions) {
-      const { state } = await this.proven.recognise(environmentId, subscription);
-      if (state === 'other-keys') throw new PushSubscriptionUnprovenError();
-    }
+  /** Nobody takes an active device from somebody without its keys; whoever proved nothing is nobody's owner. */
+  private async refuseOtherKeys(user: WelcomeUser, subscriptions: readonly PushSubscriptionInput[]): Promise<void> {
+    const { environmentId, externalId, verified } = user;
+    if (subscriptions.length === 0) return;
+    const owner = verified ? await this.subscribers.findByExternalId(environmentId, externalId) : undefined;
+    for (const subscription of subscriptions)
+      if (isTaking(await this.proven.recognise(environmentId, subscription), owner?.id)) throw new PushSubscriptionUnprovenError();
   }
 
   /** The traits in the form in which attributes are kept. */
