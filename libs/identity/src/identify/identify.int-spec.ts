@@ -143,6 +143,15 @@ describe('POST /v1/identify', () => {
     await expectRefused(body, code, status);
   });
 
+  it('takes the proof in the traits where the member beside them is empty', async () => {
+    const traits = { name: 'Anna', signature: caller.mac(USER), signedAt: caller.now };
+    expect(await caller.identify({ user_id: USER, signature: '', traits })).toMatchObject({ status: 200, body: { verified: true } });
+    expect(await caller.person(USER)).toMatchObject({ attributes: { name: 'Anna' } });
+    const pairTraits = { name: 'Acme', signature: caller.mac('acme-corp'), signedAt: caller.now };
+    const grouped = await caller.group({ user_id: USER, group_id: 'acme-corp', signature: '', traits: pairTraits });
+    expect(grouped).toMatchObject({ status: 200, body: { verified: true } });
+  });
+
   it('refuses traits that cannot be kept, at the place where they stood, and leaves nothing', async () => {
     const before = await caller.rows();
     const proof = { user_id: USER, signature: caller.mac(USER) };

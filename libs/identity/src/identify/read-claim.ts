@@ -33,7 +33,7 @@ export function readIdentify(body: IdentifyBody): ProfileClaim<'subscriber'> {
   const { traits, hash, signedAt, isInside } = isAbsent(beside) && isAbsent(body.token) ? takeProof(object) : notTaken(object);
   const timestamp = oneOf({ ...body, inside: signedAt }, ['timestamp', 'signedAt', 'inside']);
   return {
-    proof: { kind: 'subscriber', id, hash: beside ?? hash, timestamp, traits, token: body.token },
+    proof: { kind: 'subscriber', id, hash: isAbsent(beside) ? hash : beside, timestamp, traits, token: body.token },
     traits,
     traitsName,
     isSigned: isInside || isSigned(body),
@@ -51,7 +51,7 @@ export function readGroup(body: GroupBody): GroupClaim {
   const memberHash = oneOf(body, ['subscriber_hash', 'user_signature']);
   const hasMemberProof = !isAbsent(memberHash) || !isAbsent(body.token);
   return {
-    proof: { kind: 'company', id, subscriberId, hash: beside ?? hash, timestamp, traits },
+    proof: { kind: 'company', id, subscriberId, hash: isAbsent(beside) ? hash : beside, timestamp, traits },
     traits,
     traitsName,
     isSigned: isInside || isSigned(body),
@@ -96,8 +96,8 @@ function readTraits(body: Pick<IdentifyBody, 'traits' | 'attributes'>): Pick<Pro
  */
 function oneOf<N extends string>(values: Readonly<Partial<Record<N, unknown>>>, names: readonly N[]): unknown {
   const [first, ...others] = names.filter((name) => !isAbsent(values[name]));
-  // Nothing, or what stands for nothing: an empty id is not the same fault as none.
-  if (first === undefined) return names.map((name) => values[name]).find((value) => value !== undefined);
+  // An empty id is not the same fault as none.
+  if (first === undefined) return names.some((name) => values[name] === '') ? '' : undefined;
   for (const other of others) if (values[other] !== values[first]) throw new ProofAmbiguousError(first, other);
   return values[first];
 }
