@@ -1,7 +1,11 @@
+import { type AddressInfo, connect } from 'node:net';
 import { Body, Controller, Get, Module, Post } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { fastify } from 'fastify';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { WideLogger } from '#telemetry';
+import { waitFor } from '#testing';
+import { logRequests, RequestsInFlight } from './request-log.js';
 import { createTestApp } from './test-app.js';
 
 @Controller('v1/things')
@@ -63,5 +67,28 @@ describe('the log of requests', () => {
     await app.inject('/health/live');
     await vi.waitFor(() => expect(debug).toHaveBeenCalledWith('http.request.served', expect.objectContaining({ route: '/health/live' })));
     expect(info).not.toHaveBeenCalled();
+  });
+});
+
+describe('RequestsInFlight', () => {
+  it('forgets answers that wait behind another one, once their connection has ended', { timeout: 30_000 }, async () => {
+    const [inFlight, asked] = [new RequestsInFlight(), [] as string[]];
+    const instance = fastify();
+    logRequests(instance, app.get(WideLogger), inFlight);
+    instance.get('/:name', (request) => {
+      asked.push(request.url);
+      return request.url === '/slow' ? new Promise(() => undefined) : {};
+    });
+    await instance.listen({ port: 0, host: '127.0.0.1' });
+    try {
+      const client = connect((instance.server.address() as AddressInfo).port, '127.0.0.1');
+      client.write(['slow', 'next', 'last'].map((name) => `GET /${name} HTTP/1.1\r\nHost: x\r\n\r\n`).join(''));
+      await waitFor(() => asked.length === 3);
+      client.destroy();
+      await inFlight.drained(() => 0, AbortSignal.timeout(10_000));
+    } finally {
+      instance.server.closeAllConnections();
+      await instance.close();
+    }
   });
 });

@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { WideLogger } from '#telemetry';
@@ -33,11 +34,36 @@ export class RequestsInFlight {
 export function logRequests(instance: FastifyInstance, logger: WideLogger, inFlight: RequestsInFlight): void {
   instance.addHook('onRequest', async (request, reply) => {
     inFlight.started();
-    reply.raw.once('close', () => {
+    onceOver(request.raw.socket, reply.raw, () => {
       inFlight.finished();
       logRequest(logger, request, isAnswered(reply.raw) ? reply.raw.statusCode : undefined, reply.elapsedTime);
     });
   });
+}
+
+/** What is called when a connection ends, for each of its answers that are not over. */
+const unfinishedOf = new WeakMap<Socket, Set<() => void>>();
+
+/**
+ * Calls back once when an answer is over, or its connection is. Of answers that wait behind another one (pipelining) Node says nothing when
+ * the connection ends before their turn.
+ */
+function onceOver(socket: Socket, answer: ServerResponse, callback: () => void): void {
+  let unfinished = unfinishedOf.get(socket);
+  if (unfinished === undefined) {
+    const ofSocket = new Set<() => void>();
+    unfinished = ofSocket;
+    unfinishedOf.set(socket, ofSocket);
+    socket.once('close', () => {
+      for (const over of ofSocket) over();
+    });
+  }
+  const pending = unfinished;
+  const over = (): void => {
+    if (pending.delete(over)) callback();
+  };
+  pending.add(over);
+  answer.once('close', over);
 }
 
 /** A WebSocket has its answer with its first bytes and is no exchange that could be incomplete. */
