@@ -143,6 +143,14 @@ describe('WebSockets', () => {
     expect(opened).toEqual([]);
   });
 
+  it.each(['chat, superchat', 'chat, chat', ' , ;'])('opens one whatever protocol is offered (%j), and agrees to none', async (names) => {
+    const { text } = await raw(...HANDSHAKE, KEY, `Sec-WebSocket-Protocol: ${names}`);
+    await waitFor(() => text().includes('\r\n\r\n'));
+    expect(text()).toMatch(/^HTTP\/1\.1 101 /);
+    expect(text()).not.toMatch(/sec-websocket-protocol/i);
+    expect(countWebSockets(instance())).toBe(1);
+  });
+
   it('goes on with ordinary requests that offer another protocol, bodies and following requests included', async () => {
     const body = '{"a":1}';
     const head = [

@@ -62,8 +62,6 @@ const acceptor = new WebSocketServer({
   clientTracking: false,
   perMessageDeflate: false,
   maxPayload: WEB_SOCKET_MESSAGE_BYTES_MAX,
-  // The names that clients offer mean nothing here.
-  handleProtocols: () => false,
 });
 
 /**
@@ -81,6 +79,8 @@ export function openWebSocket(reply: FastifyReply, options: WebSocketOptions = {
   reply.raw.statusCode = 101;
   const connections = connectionsOf(reply.server);
   let connection: Connection | undefined;
+  // The names that clients offer mean nothing here; `ws` would answer names that it cannot read by itself, and not with a problem.
+  delete request.headers['sec-websocket-protocol'];
   acceptor.handleUpgrade(request, upgrade.socket, upgrade.head, (socket) => {
     connection = new Connection(socket, options);
     connections.add(connection);
