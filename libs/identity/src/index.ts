@@ -32,7 +32,7 @@ export * from './session/session.js';
 export { type RevocableSession, SessionRevocations } from './revoke/session-revocations.js';
 export { SubscriberRevocations } from './revoke/subscriber-revocations.js';
 export { SessionGuard } from './session/session.guard.js';
-export { SESSION_SECONDS_MAX, SESSION_TOKEN_SECONDS, SessionTokens } from './session/session-tokens.js';
+export { SESSION_TOKEN_SECONDS, SessionTokens } from './session/session-tokens.js';
 export * from './testing/seed-identity.js';
 export * from './verify/canonical-json.js';
 export * from './verify/decode-hash.js';

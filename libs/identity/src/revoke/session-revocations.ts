@@ -2,9 +2,8 @@ import { Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } f
 import { BelfryConfig } from '#config';
 import { Clock } from '#contracts';
 import { WideLogger } from '#telemetry';
-import { identityConfig } from '../identity.config.js';
+import { identityConfig, SESSION_SECONDS_MAX } from '../identity.config.js';
 import type { Session } from '../session/session.js';
-import { SESSION_SECONDS_MAX } from '../session/session-tokens.js';
 import { RevocationStore } from './revocation.store.js';
 
 /** A revocation is visible only from its commit on, which comes after the time that it carries: so each reading looks back. */

@@ -2,19 +2,21 @@ import { randomBytes } from 'node:crypto';
 import * as fc from 'fast-check';
 import { SignJWT, UnsecuredJWT } from 'jose';
 import { describe, expect, it } from 'vitest';
+import { BelfryConfig } from '#config';
 import { newUuid } from '#contracts';
 import { SecretBox } from '#tenancy';
 import { FixedClock } from '#testing';
+import { identityConfig, SESSION_SECONDS_MAX } from '../identity.config.js';
 import { SessionExpiredError, SessionInvalidError } from '../identity.errors.js';
 import { type Session, SESSION_SCOPES } from './session.js';
-import { SESSION_SECONDS_MAX, SESSION_TOKEN_LENGTH_MAX, SESSION_TOKEN_SECONDS, SessionTokens } from './session-tokens.js';
+import { SESSION_TOKEN_LENGTH_MAX, SESSION_TOKEN_SECONDS, SessionTokens } from './session-tokens.js';
 
 const START = new Date('2026-11-22T12:00:00Z');
 const installationKey = randomBytes(32);
 
-function makeTokens(key = installationKey) {
+function makeTokens(key = installationKey, variables: Record<string, string> = {}) {
   const clock = new FixedClock(START);
-  return { clock, tokens: new SessionTokens(new SecretBox(key), clock) };
+  return { clock, tokens: new SessionTokens(new SecretBox(key), clock, BelfryConfig.load([identityConfig], variables)) };
 }
 
 function makeSession(overrides: Partial<Session> = {}): Session {
@@ -58,6 +60,17 @@ describe('SessionTokens', () => {
     const { expiresAt } = await tokens.issue(session);
     expect(expiresAt.getTime()).toBe(START.getTime() + SESSION_SECONDS_MAX * 1_000);
     clock.advance(60_000);
+    await expect(tokens.issue(session)).rejects.toThrow(SessionExpiredError);
+  });
+
+  it('ends a session earlier where the installation says so, also one whose token was to last longer', async () => {
+    const { tokens, clock } = makeTokens(installationKey, { IDENTITY_SESSION_SECONDS_MAX: '3600' });
+    const session = makeSession();
+    const hourLater = START.getTime() + 3_600_000;
+    expect((await tokens.issue(session, SESSION_SECONDS_MAX)).expiresAt.getTime()).toBe(hourLater);
+    clock.advance(3_000_000);
+    expect((await tokens.issue(session)).expiresAt.getTime()).toBe(hourLater);
+    clock.advance(600_000);
     await expect(tokens.issue(session)).rejects.toThrow(SessionExpiredError);
   });
 

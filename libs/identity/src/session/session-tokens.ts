@@ -2,17 +2,16 @@ import { hash, webcrypto } from 'node:crypto';
 import { errors, jwtVerify, SignJWT } from 'jose';
 import { Injectable } from '@nestjs/common';
 import { z } from 'zod';
+import { BelfryConfig } from '#config';
 import { Clock } from '#contracts';
 import { ExpiringCache, SecretBox } from '#tenancy';
+import { identityConfig } from '../identity.config.js';
 import { SessionExpiredError, SessionInvalidError } from '../identity.errors.js';
 import { ADMITTED_GRADES } from '../policy/surface-policy.js';
 import { type IssuedToken, type NewSession, type Session, SESSION_SCOPES, type TokenSession } from './session.js';
 
 /** Life of one token. */
 export const SESSION_TOKEN_SECONDS = 15 * 60;
-
-/** How long a session can be kept alive by refreshing; then the proof is asked for again. */
-export const SESSION_SECONDS_MAX = 12 * 60 * 60;
 
 /** Longest token that is looked at. An external id of 255 bytes makes about 900 characters. */
 export const SESSION_TOKEN_LENGTH_MAX = 4_096;
@@ -55,10 +54,14 @@ export class SessionTokens {
   private readonly key: Promise<webcrypto.CryptoKey>;
   private readonly verified = new ExpiringCache<TokenSession>({ entriesMax: VERIFIED_TOKENS_MAX, ttlMs: VERIFIED_TOKEN_MS_MAX });
 
+  private readonly sessionSecondsMax: number;
+
   constructor(
     box: SecretBox,
     private readonly clock: Clock,
+    config: BelfryConfig,
   ) {
+    this.sessionSecondsMax = config.of(identityConfig).sessionSecondsMax;
     const algorithm = { name: 'HMAC', hash: 'SHA-256' };
     this.key = webcrypto.subtle.importKey('raw', box.deriveKey(KEY_PURPOSE), algorithm, false, ['sign', 'verify']);
   }
@@ -81,7 +84,7 @@ export class SessionTokens {
   ): Promise<IssuedToken> {
     const nowSeconds = secondsOf(this.clock.now());
     const startedSeconds = secondsOf(session.startedAt);
-    const expirySeconds = Math.min(nowSeconds + lifeSeconds, startedSeconds + SESSION_SECONDS_MAX);
+    const expirySeconds = Math.min(nowSeconds + lifeSeconds, startedSeconds + this.sessionSecondsMax);
     if (expirySeconds <= nowSeconds) throw new SessionExpiredError();
     const claims = { env: session.environmentId, ext: session.externalId, grade: session.grade, secret: session.secretId };
     const times = { auth_time: startedSeconds, proof_time: session.provenAt === undefined ? undefined : secondsOf(session.provenAt) };

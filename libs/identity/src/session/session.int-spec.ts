@@ -3,7 +3,8 @@ import { buildDocument, findDocumentFaults } from '#http';
 import { newKeyText, seedEnvironment } from '#tenancy';
 import { signSubscriberId } from '../testing/seed-identity.js';
 import { clock, proofOf, SessionApp } from '../testing/session-app.js';
-import { SESSION_SECONDS_MAX, SESSION_TOKEN_SECONDS, SessionTokens } from './session-tokens.js';
+import { SESSION_SECONDS_MAX } from '../identity.config.js';
+import { SESSION_TOKEN_SECONDS, SessionTokens } from './session-tokens.js';
 
 const CODE = 'identity_mismatch';
 
