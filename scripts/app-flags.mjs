@@ -3,8 +3,7 @@ const CONSUMERS = ['segmenter', 'push-delivery', 'inbox-delivery'];
 
 /**
  * V8 lets a heap grow to several times what lives in it where memory is plentiful. With this bound a consumer that renders personal content
- * takes 220 MB instead of 390, for the same CPU; in a container the limit of its memory does the same. A gateway with thousands of streams
- * takes what it needs.
+ * takes 230 MB instead of 390, for the same CPU. A gateway with thousands of streams takes what it needs.
  */
 const CONSUMER_HEAP_MB_MAX = 768;
 
