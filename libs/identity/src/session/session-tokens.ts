@@ -24,9 +24,7 @@ const KEY_PURPOSE = 'session-token';
 
 /** Tokens whose signature was found good lately: a page sends the same one with each request, and WebCrypto takes 100 us for it. */
 const VERIFIED_TOKENS_MAX = 10_000;
-
-/** How long a signature that was found good is not looked at again. */
-export const VERIFIED_TOKEN_MS_MAX = 60_000;
+const VERIFIED_TOKEN_MS_MAX = 60_000;
 
 const claimsSchema = z.object({
   exp: z.int(),
