@@ -25,7 +25,8 @@ export const identityConfig = defineConfig('identity', {
     'IDENTITY_SESSION_SECONDS_MAX',
     integerText({ min: 900, max: SESSION_SECONDS_MAX }).default(SESSION_SECONDS_MAX),
     {
-      describe: 'How long a session can be kept alive by refreshing its tokens, which last 15 minutes; then the proof is asked for again.',
+      describe:
+        'How long a session can be kept alive by refreshing its tokens, which last 15 minutes; then the proof is asked for again. Also the life of a token of the Novu dialect; live connections of NotificationAPI, which has no sessions, end after 12 hours.',
     },
   ),
   revocationPollMs: setting('IDENTITY_REVOCATION_POLL_MS', integerText({ min: 50, max: 4_000 }).default(1_000), {

@@ -117,7 +117,10 @@ export class SessionController {
 
   @Post('refresh')
   @RequireSession()
-  @ApiOperation({ summary: 'Refresh a session', description: 'A new token for the same session, for at most 12 hours after the proof.' })
+  @ApiOperation({
+    summary: 'Refresh a session',
+    description: 'A new token for the same session, for at most 12 hours after the proof, or for less where the installation says so.',
+  })
   @Returns(201, sessionSchema, 'The session with its new token.')
   async refresh(@CurrentSession() session: Session): Promise<SessionView> {
     return presentSession(await this.refreshing.run(session));

@@ -15,7 +15,10 @@ const count = z.int().min(0);
 const novuSessionSchema = z
   .object({
     data: z.object({
-      token: z.string().meta({ description: 'Send it as "Authorization: Bearer <token>"; good for 12 hours, and only for the inbox.' }),
+      token: z.string().meta({
+        description:
+          'Send it as "Authorization: Bearer <token>"; good for 12 hours, or for less where the installation says so, and only for the inbox.',
+      }),
       applicationIdentifier: z.string().meta({ description: 'The public key that was sent.' }),
       totalUnreadCount: count,
       unreadCount: z.object({
