@@ -4,9 +4,11 @@ import { fixRequestQueue } from './request-queue-fix.js';
 
 const RequestQueue = createRequire(import.meta.url)('kafkajs/src/network/requestQueue/index.js') as new (options: object) => {
   pending: unknown[];
+  inflight: Map<number, { sentAt: number; requestTimeout: number; timeoutRequest: () => void }>;
   throttledUntil: number;
   checkPendingRequests(): void;
   scheduleCheckPendingRequests(): void;
+  scheduleRequestTimeoutCheck(): void;
 };
 
 beforeEach(() => vi.useFakeTimers());
@@ -31,5 +33,38 @@ describe('fixRequestQueue', () => {
     queue.pending.push({});
     queue.scheduleCheckPendingRequests();
     expect(vi.getTimerCount()).toBe(1);
+  });
+
+  it('looks for overdue requests once a second, ends those alone, and stops looking when the connection is closed', () => {
+    fixRequestQueue();
+    let isConnected = true;
+    const queue = new RequestQueue({
+      logger: { debug: () => undefined },
+      requestTimeout: 30_000,
+      enforceRequestTimeout: true,
+      isConnected: () => isConnected,
+    });
+    const ended: string[] = [];
+    const request = (name: string, requestTimeout: number) => ({
+      sentAt: Date.now(),
+      requestTimeout,
+      timeoutRequest: () => void ended.push(name),
+    });
+    queue.inflight.set(1, request('short', 3_000)).set(2, request('long', 60_000));
+    queue.scheduleRequestTimeoutCheck();
+    vi.advanceTimersByTime(3_000);
+    expect(ended).toEqual([]);
+    vi.advanceTimersByTime(1_000);
+    expect(ended).toEqual(['short']);
+    isConnected = false;
+    vi.advanceTimersByTime(1_000);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('looks for no overdue requests where kafkajs was told not to', () => {
+    fixRequestQueue();
+    const queue = new RequestQueue({ logger: { debug: () => undefined }, requestTimeout: 30_000, enforceRequestTimeout: false });
+    queue.scheduleRequestTimeoutCheck();
+    expect(vi.getTimerCount()).toBe(0);
   });
 });
