@@ -110,6 +110,9 @@ export const LOCK_NOT_AVAILABLE_SQLSTATE = '55P03';
 /** SQLSTATE of a statement that was ended because it ran for too long. */
 const STATEMENT_TIMEOUT_SQLSTATE = '57014';
 
+/** SQLSTATE of a row that is there already. */
+const UNIQUE_VIOLATION_SQLSTATE = '23505';
+
 /** How far `cause` chains are followed. */
 const CAUSE_DEPTH_MAX = 5;
 
@@ -128,6 +131,11 @@ export function errorCodeOf(error: unknown): string | undefined {
 export function isRepeatable(error: unknown): boolean {
   const code = errorCodeOf(error);
   return code !== undefined && REPEATABLE_SQLSTATES.has(code);
+}
+
+/** True when a statement would have written a row that is there already. */
+export function isUniqueViolation(error: unknown): boolean {
+  return errorCodeOf(error) === UNIQUE_VIOLATION_SQLSTATE;
 }
 
 /** True when a statement gave up waiting: for a lock, or for its own end. Nothing is wrong; somebody else is at work. */

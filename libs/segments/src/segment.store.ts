@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { newUuid } from '#contracts';
-import { Database, errorCodeOf, type Sql } from '#database';
+import { Database, errorCodeOf, isUniqueViolation, type Sql } from '#database';
 import type { Attributes } from '#subscribers';
 import { compileRule } from './rule/compile-rule.js';
 import type { Rule } from './rule/rule.js';
@@ -48,7 +48,6 @@ interface PreviewRow {
 
 /** Comes after every UUID that is given out. */
 const LAST_UUID = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
-const UNIQUE_VIOLATION = '23505';
 const QUERY_CANCELED = '57014';
 
 /** All SQL over segments.segment, and the reads of a rule over the audience. */
@@ -157,7 +156,7 @@ async function nameTakenInstead<Row>(rows: Promise<Row[]>): Promise<Row[]> {
   try {
     return await rows;
   } catch (error) {
-    throw errorCodeOf(error) === UNIQUE_VIOLATION ? new SegmentNameTakenError() : error;
+    throw isUniqueViolation(error) ? new SegmentNameTakenError() : error;
   }
 }
 

@@ -187,8 +187,8 @@ describe('deliver-inbox', () => {
     const recipientIds = await fixture.addSubscribers(2);
     const request = await fixture.addBatch({ contentId: await fixture.addContent(PLAIN), recipientIds });
     class DyingStore extends InboxStore {
-      override async insertMessages(...args: Parameters<InboxStore['insertMessages']>): Promise<readonly string[]> {
-        await super.insertMessages(...args);
+      override async insertFreshMessages(...args: Parameters<InboxStore['insertFreshMessages']>): Promise<readonly string[]> {
+        await super.insertFreshMessages(...args);
         throw new Error('killed');
       }
     }

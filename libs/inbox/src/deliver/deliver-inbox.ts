@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { campaignDeliverySettledV1, Clock, inboxMessageDeliveredV1, type DeliveryRequested } from '#contracts';
 import { ContentStore } from '#content';
-import { Database, type Transaction } from '#database';
+import { Database, isUniqueViolation, type Transaction } from '#database';
 import { Outbox, type OutboxRecord, RecordSubjectUnknownError, recordsOf } from '#event-log';
 import { SubscriberStore } from '#subscribers';
 import { InboxMessageUndeliverableError, type InboxFailureReason } from '../inbox.errors.js';
@@ -50,12 +50,26 @@ export class DeliverInbox {
     progress: WorkProgress,
     onCommitted: (deliveries: TracedDeliveries) => void = () => undefined,
   ): Promise<DeliveryOutcome> {
+    // A single message has no lock: several handlers may write it at once.
+    if (request.chunk === undefined) return this.attempt(request, { progress, onCommitted, isRepeat: true });
+    try {
+      return await this.attempt(request, { progress, onCommitted, isRepeat: false });
+    } catch (error) {
+      if (!isUniqueViolation(error)) throw error;
+      return this.attempt(request, { progress, onCommitted, isRepeat: true });
+    }
+  }
+
+  private async attempt(request: DeliveryRequested, { progress, onCommitted, isRepeat }: Attempt): Promise<DeliveryOutcome> {
     return this.database.transaction(async (tx) => {
       const decision = await this.decide(request, tx);
       if (decision === 'drop') return DROPPED;
       const recipientIds = [...new Set(request.recipient_ids)].sort();
       const prepared = decision === 'deliver' ? await this.prepare(request, recipientIds, { progress, tx }) : NOBODY;
-      const inserted = await this.inbox.insertMessages(request.environment_id, toMessageBatch(request, prepared), tx);
+      const batch = toMessageBatch(request, prepared);
+      const inserted = isRepeat
+        ? await this.inbox.insertMessages(request.environment_id, batch, tx)
+        : await this.inbox.insertFreshMessages(request.environment_id, batch, tx);
       const delivered = await this.countDelivered(request, { recipientIds, inserted }, tx);
       const failures = decision === 'deliver' ? findFailures(recipientIds, delivered, prepared.failures) : NO_FAILURES;
       const { outcome, failedRecipients } = settle(decision, { recipientIds, inserted, delivered, failures });
@@ -100,6 +114,14 @@ export class DeliverInbox {
     if (batch.inserted.length === batch.recipientIds.length) return new Set(batch.inserted);
     return this.inbox.findDelivered(request.environment_id, request.message_key, batch.recipientIds, tx);
   }
+}
+
+/** One try to deliver a request. */
+interface Attempt {
+  readonly progress: WorkProgress;
+  readonly onCommitted: (deliveries: TracedDeliveries) => void;
+  /** Rows of the request may be there already: they are merged with, which costs more. */
+  readonly isRepeat: boolean;
 }
 
 /** Ids of those who failed, by reason. */
