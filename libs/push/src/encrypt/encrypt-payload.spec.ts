@@ -18,9 +18,9 @@ const VECTOR = {
 
 describe('encrypt-payload', () => {
   it('gives the body of the RFC 8291 example', () => {
-    const sender = createECDH('prime256v1');
-    sender.setPrivateKey(bytes(VECTOR.senderPrivate));
-    const body = encryptWith(sender, bytes(VECTOR.salt), VECTOR.device, Buffer.from(VECTOR.plaintext));
+    const keys = createECDH('prime256v1');
+    keys.setPrivateKey(bytes(VECTOR.senderPrivate));
+    const body = encryptWith({ keys, publicKey: keys.getPublicKey() }, bytes(VECTOR.salt), VECTOR.device, Buffer.from(VECTOR.plaintext));
     expect(body.toString('base64url')).toBe(VECTOR.body);
   });
 

@@ -48,8 +48,8 @@ const senderKeys = createECDH(CURVE);
  * @see https://www.rfc-editor.org/rfc/rfc8291#section-3
  */
 export function encryptPayload(device: DeviceKeys, plaintext: Buffer): Buffer {
-  senderKeys.generateKeys();
-  return encryptWith(senderKeys, nextSalt(), device, plaintext);
+  const publicKey = senderKeys.generateKeys();
+  return encryptWith({ keys: senderKeys, publicKey }, nextSalt(), device, plaintext);
 }
 
 function nextSalt(): Buffer {
@@ -61,14 +61,20 @@ function nextSalt(): Buffer {
   return saltPool.subarray(saltOffset - SALT_BYTES, saltOffset);
 }
 
+/** The key pair of one message. The public key stands beside it because asking for it again costs as much as two HMACs. */
+export interface SenderKeys {
+  readonly keys: ECDH;
+  /** Uncompressed: 65 bytes. */
+  readonly publicKey: Buffer;
+}
+
 /** The same with the given sender keys and salt. Exported for the test vector of RFC 8291 section 5; both must be fresh otherwise. */
-export function encryptWith(sender: ECDH, salt: Buffer, device: DeviceKeys, plaintext: Buffer): Buffer {
+export function encryptWith({ keys, publicKey }: SenderKeys, salt: Buffer, device: DeviceKeys, plaintext: Buffer): Buffer {
   if (plaintext.length > PAYLOAD_BYTES_MAX) {
     throw new RangeError(`The payload has ${plaintext.length} bytes; a push message carries at most ${PAYLOAD_BYTES_MAX}.`);
   }
-  const senderPublicKey = sender.getPublicKey();
-  const sharedSecret = agree(sender, device.p256dh);
-  const keyMaterial = hmac(hmac(device.auth, sharedSecret), KEY_INFO, device.p256dh, senderPublicKey, HKDF_FIRST_BLOCK);
+  const sharedSecret = agree(keys, device.p256dh);
+  const keyMaterial = hmac(hmac(device.auth, sharedSecret), KEY_INFO, device.p256dh, publicKey, HKDF_FIRST_BLOCK);
   const pseudoRandomKey = hmac(salt, keyMaterial);
   const contentKey = hmac(pseudoRandomKey, CONTENT_KEY_INFO).subarray(0, 16);
   const nonce = hmac(pseudoRandomKey, NONCE_INFO).subarray(0, 12);
@@ -77,19 +83,20 @@ export function encryptWith(sender: ECDH, salt: Buffer, device: DeviceKeys, plai
   salt.copy(body, 0);
   body.writeUInt32BE(RECORD_SIZE, SALT_BYTES);
   body[SALT_BYTES + 4] = PUBLIC_KEY_BYTES;
-  senderPublicKey.copy(body, SALT_BYTES + 5);
+  publicKey.copy(body, SALT_BYTES + 5);
+  plaintext.copy(body, HEADER_BYTES);
+  body[HEADER_BYTES + plaintext.length] = LAST_RECORD_DELIMITER;
   const cipher = createCipheriv('aes-128-gcm', contentKey, nonce);
-  const ciphertext = cipher.update(plaintext);
-  ciphertext.copy(body, HEADER_BYTES);
-  cipher.update(Buffer.from([LAST_RECORD_DELIMITER])).copy(body, HEADER_BYTES + ciphertext.length);
+  // In one piece: a second call costs as much as the cipher itself.
+  cipher.update(body.subarray(HEADER_BYTES, -TAG_BYTES)).copy(body, HEADER_BYTES);
   cipher.final();
   cipher.getAuthTag().copy(body, body.length - TAG_BYTES);
   return body;
 }
 
-function agree(sender: ECDH, p256dh: Buffer): Buffer {
+function agree(keys: ECDH, p256dh: Buffer): Buffer {
   try {
-    return sender.computeSecret(p256dh);
+    return keys.computeSecret(p256dh);
   } catch (error) {
     const isInvalid = error instanceof Error && 'code' in error && error.code === 'ERR_CRYPTO_ECDH_INVALID_PUBLIC_KEY';
     throw isInvalid ? new DeviceKeysInvalidError() : error;
