@@ -7,8 +7,8 @@ import { growAudience } from './inbox-audience.js';
 
 /**
  * A campaign to the inbox over Kafka, every app a process of its own: how near it comes to ONE `INSERT … SELECT` of the same rows in the
- * same database and the same rounds, one that may be repeated, as ours may, and one that may not; what it costs in CPU over all processes, and whether cost and memory stay the same from 10,000 to
- * 1,000,000 recipients. Time runs from the answer of the trigger until each recipient is counted (`finished_at` of the run), which is after
+ * same database and the same rounds, one that may be repeated, as a delivery may, and one that may not; what it costs in CPU over all
+ * processes, and whether cost and memory stay the same from 10,000 to 1,000,000 recipients. Time runs from the answer of the trigger until each recipient is counted (`finished_at` of the run), which is after
  * the last row is committed.
  */
 export const name = 'campaign';

@@ -10,9 +10,10 @@ import { compareRounds, toReport, type BenchOptions, type BenchReport } from './
 
 /**
  * How fast the inbox writer is, as ratios to baselines of the same rounds on the same cluster: ONE `INSERT … SELECT` inside the database
- * that may be repeated, as ours may (`ON CONFLICT DO NOTHING`); the same one that may not, which nothing can beat; and TypeORM's QueryBuilder
- * (what one would write first). Two kinds of rows: `plain`, the same content for everybody, and `personal`, with rendered fields per recipient. The writer is measured one batch after the other, and
- * with two batches at once, as the consumer handles its partitions: the second is sent while the first is committed. The cluster is durable
+ * that may be repeated, as a delivery may (`ON CONFLICT DO NOTHING`); one that may not, which is the like of what the writer sends first; and
+ * TypeORM's QueryBuilder (what one would write first). Two kinds of rows: `plain`, the same content for everybody, and `personal`, with
+ * rendered fields per recipient. The writer is measured one batch after the other, and with two batches at once, as the consumer handles its
+ * partitions: the second is sent while the first is committed. The cluster is durable
  * (fsync, full page writes, synchronous commit); each sample writes into the empty table after a checkpoint, so that none pays for the one
  * before.
  */

@@ -56,6 +56,7 @@ export class DeliverInbox {
       return await this.attempt(request, { progress, onCommitted, isRepeat: false });
     } catch (error) {
       if (!isUniqueViolation(error)) throw error;
+      // Redelivered, or emitted again: somebody wrote at least a part of it. The first try left nothing behind.
       return this.attempt(request, { progress, onCommitted, isRepeat: true });
     }
   }
