@@ -6,7 +6,8 @@
  *
  * Concurrency: there is no leader. Each member renews its lease every third of it and reads the group in the same statement; from the
  * same rows each computes its own share (`planShare`), gives back what is too much and claims what is free. Rounds of one member run
- * one after another; a NOTIFY of the group, or the end of somebody's lease, brings the next round forward.
+ * one after another. Members of one process have their rounds together (`RoundBeat`), with one statement for all (`LeaseRenewals`); a
+ * NOTIFY of the group, or the end of somebody's lease, brings the next round of a member forward.
  *
  * Invariants:
  * - A partition changes hands only when its owner gave it back or its owner's lease ran out by the clock of the database; each change
@@ -25,9 +26,11 @@ import {
   type OwnedPartitionKey,
   type TopicView,
 } from './group.store.js';
+import type { Renewal } from './lease-renewals.js';
+import type { RoundBeat } from './round-beat.js';
 
 /** Rounds per lease, so that one may fail. */
-const ROUNDS_PER_LEASE = 3;
+export const ROUNDS_PER_LEASE = 3;
 /** Added to the end of another member's lease before we look: clocks run apart a little. */
 const EXPIRY_SLACK_MS = 20;
 const FAULT_PAUSE_MS_MIN = 100;
@@ -56,6 +59,8 @@ export interface MembershipParts {
   readonly topicIds: readonly number[];
   readonly from: 'earliest' | 'latest';
   readonly leaseMs: number;
+  /** Gives the time of rounds that nothing brings forward: `ROUNDS_PER_LEASE` of them in a lease. */
+  readonly beat: RoundBeat;
   /** Called when `state` changes. */
   readonly onState: () => void;
 }
@@ -67,7 +72,7 @@ export class GroupMembership {
   private current: MembershipState = 'joining';
   private leaseEndsAtMs = 0;
   private leaseTimer: NodeJS.Timeout | undefined;
-  private roundTimer: NodeJS.Timeout | undefined;
+  private cancelRound: () => void = () => undefined;
   private round: Promise<void> | undefined;
   private roundAgain = false;
   private faultPauseMs = FAULT_PAUSE_MS_MIN;
@@ -113,7 +118,7 @@ export class GroupMembership {
       this.roundAgain = true;
       return;
     }
-    clearTimeout(this.roundTimer);
+    this.cancelRound();
     this.round = this.runAndSchedule();
   }
 
@@ -122,7 +127,7 @@ export class GroupMembership {
     if (this.current === 'left') return;
     this.setState('left');
     clearTimeout(this.leaseTimer);
-    clearTimeout(this.roundTimer);
+    this.cancelRound();
     await this.round;
     try {
       await this.stopListening?.();
@@ -136,8 +141,16 @@ export class GroupMembership {
     const pauseMs = await this.runOnce();
     this.round = undefined;
     if (this.current === 'left') return;
-    this.roundTimer = setTimeout(() => this.runRound(), this.roundAgain ? ROUND_GAP_MS_MIN : pauseMs);
+    this.cancelRound = this.scheduleRound(this.roundAgain ? ROUND_GAP_MS_MIN : pauseMs);
     this.roundAgain = false;
+  }
+
+  /** The answer takes the round back. */
+  private scheduleRound(pauseMs: number): () => void {
+    const { beat } = this.parts;
+    if (pauseMs >= beat.intervalMs) return beat.next(() => this.runRound());
+    const timer = setTimeout(() => this.runRound(), pauseMs);
+    return () => clearTimeout(timer);
   }
 
   /** One round; answers when the next one is due. */
@@ -160,7 +173,7 @@ export class GroupMembership {
     }
   }
 
-  private async renew(): Promise<TopicView[] | undefined> {
+  private async renew(): Promise<Renewal> {
     const startedAtMs = performance.now();
     const views = await this.parts.store.renew(this.membership);
     if (views !== undefined) this.extendLease(startedAtMs);
@@ -268,11 +281,11 @@ export class GroupMembership {
     return this.leaving.size === 0 && this.parts.holder.owned.length === quota;
   }
 
-  /** A third of the lease, or the end of the next lease of another member, whichever comes first. */
+  /** The next beat, or the end of the next lease of another member, whichever comes first. */
   private nextRoundMs(views: readonly TopicView[]): number {
     const others = views.flatMap((view) => view.members.filter((member) => member.memberId !== this.membership.memberId));
     const firstEndMs = Math.min(...others.map((member) => member.leaseMs + EXPIRY_SLACK_MS));
-    return Math.max(ROUND_GAP_MS_MIN, Math.min(this.parts.leaseMs / ROUNDS_PER_LEASE, firstEndMs));
+    return Math.max(ROUND_GAP_MS_MIN, Math.min(this.parts.beat.intervalMs, firstEndMs));
   }
 
   private newMembership(): Membership {

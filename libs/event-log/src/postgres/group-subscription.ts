@@ -7,12 +7,14 @@ import type { HeadWatcher } from './head-watcher.js';
 import type { LogStore, TopicRow } from './log.store.js';
 import { PartitionCursor } from './partition-cursor.js';
 import { PartitionPump } from './partition-pump.js';
+import type { RoundBeat } from './round-beat.js';
 
 /** What a subscription is made of. */
 export interface SubscriptionParts {
   readonly database: Database;
   readonly logStore: LogStore;
   readonly groupStore: GroupStore;
+  readonly beat: RoundBeat;
   readonly watcher: HeadWatcher;
   readonly log: DatabaseLog;
   readonly leaseMs: number;
@@ -61,6 +63,7 @@ export class GroupSubscription implements Subscription {
       topicIds: parts.topics.map((topic) => topic.topicId),
       from: options.from,
       leaseMs: parts.leaseMs,
+      beat: parts.beat,
       holder: this.holder(),
       onState: () => this.onState(),
     });

@@ -1,5 +1,6 @@
 import type { Database, Transaction } from '#database';
 import type { MemberView, PartitionView } from './fair-share.js';
+import { LeaseRenewals, type Renewal } from './lease-renewals.js';
 
 /** Channel on which a group's name is sent when a member joins, leaves or gives a partition back. */
 export const GROUP_CHANNEL = 'event_log_group';
@@ -36,11 +37,12 @@ export interface OwnedPartitionKey {
   readonly epoch: bigint;
 }
 
+/** A group as it is read for one topic. */
 interface ViewRow {
-  readonly renewed: number;
-  readonly members: { topicId: number; memberId: string; leaseMs: number }[];
-  readonly partitions: { topicId: number; partition: number; memberId: string | null; epoch: string }[];
-  readonly topics: { topicId: number; partitions: number }[];
+  readonly topicId: number;
+  readonly members: readonly MemberView[];
+  readonly partitions: readonly { partition: number; memberId: string | null; epoch: string }[];
+  readonly partitionsOfTopic: number;
 }
 
 /**
@@ -48,10 +50,16 @@ interface ViewRow {
  *
  * Concurrency: joining, leaving, giving up the dead and claiming run under one advisory lock per group, each in a short transaction, so
  * a claim is decided on rows that nobody else changes. Renewing a lease, committing and giving one's own partition back take no such
- * lock: each changes only rows that name the caller, and a commit or give-back that comes too late finds another epoch.
+ * lock: each changes only rows that name the caller, and a commit or give-back that comes too late finds another epoch. The renewals of
+ * a process are one statement over many groups. It waits for no row: one that is locked is about to be deleted, by a claim that gives
+ * the member up, and counts as gone. So a claim that hangs holds up its own group only, and there is nothing to deadlock with.
  */
 export class GroupStore {
-  constructor(private readonly database: Database) {}
+  private readonly renewals: LeaseRenewals;
+
+  constructor(private readonly database: Database) {
+    this.renewals = new LeaseRenewals((memberships) => this.renewAll(memberships));
+  }
 
   /**
    * Makes a member, and the offsets of partitions that the group does not know: at `from` for a topic that is new to the group, at the
@@ -70,23 +78,9 @@ export class GroupStore {
     });
   }
 
-  /** Renews the lease and reads the group. `undefined` when the others gave the member up meanwhile. */
-  async renew(membership: Membership): Promise<TopicView[] | undefined> {
-    const [row] = await this.database.query<ViewRow>({
-      name: 'event_log.renew',
-      text: `
-        WITH renewed AS (
-          UPDATE event_log.group_member SET lease_expires_at = clock_timestamp() + $4 * interval '1 millisecond'
-          WHERE group_name = $1 AND topic_id = ANY($2::integer[]) AND member_id = $3
-          RETURNING topic_id
-        )
-        SELECT (SELECT count(*)::integer FROM renewed) AS renewed, ${VIEW_COLUMNS}`,
-      values: [membership.group, membership.topicIds, membership.memberId, membership.leaseMs],
-    });
-    if (row === undefined || row.renewed < membership.topicIds.length) return undefined;
-    // The statement saw our lease as it was before it was renewed.
-    const members = row.members.map((each) => (each.memberId === membership.memberId ? { ...each, leaseMs: membership.leaseMs } : each));
-    return toViews(membership, { ...row, members });
+  /** Renews the lease and reads the group, together with others. `undefined` when the others gave the member up meanwhile. */
+  renew(membership: Membership): Promise<Renewal> {
+    return this.renewals.renew(membership);
   }
 
   /**
@@ -102,11 +96,11 @@ export class GroupStore {
         values: [membership.group, membership.topicIds],
       });
       await addPartitions(tx, membership, 'earliest');
-      const [row] = await tx.query<ViewRow>({
-        text: `SELECT 0 AS renewed, ${VIEW_COLUMNS}`,
+      const rows = await tx.query<ViewRow>({
+        text: `SELECT ${VIEW_COLUMNS} FROM (SELECT $1::text AS group_name, unnest($2::integer[]) AS topic_id) AS asked`,
         values: [membership.group, membership.topicIds],
       });
-      const chosen = row === undefined ? [] : choose(toViews(membership, row));
+      const chosen = choose(rows.map((row) => toView(row)));
       if (chosen.length === 0) return [];
       return claimRows(tx, membership, chosen);
     });
@@ -154,6 +148,24 @@ export class GroupStore {
     });
   }
 
+  private async renewAll(memberships: readonly Membership[]): Promise<Renewal[]> {
+    const asked = memberships.flatMap((membership) => membership.topicIds.map((topicId) => ({ ...membership, topicId })));
+    const rows = await this.database.query<ViewRow & { readonly memberId: string; readonly renewed: boolean }>({
+      name: 'event_log.renew',
+      text: RENEW,
+      values: [
+        asked.map(({ group }) => group),
+        asked.map(({ topicId }) => topicId),
+        asked.map(({ memberId }) => memberId),
+        asked.map(({ leaseMs }) => leaseMs),
+      ],
+    });
+    return memberships.map((membership) => {
+      const ofMember = rows.filter(({ memberId }) => memberId === membership.memberId);
+      return ofMember.every(({ renewed }) => renewed) ? ofMember.map((row) => toView(withLease(row, membership))) : undefined;
+    });
+  }
+
   private async inGroup<T>(group: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
     return this.database.transaction(async (tx) => {
       await tx.query({
@@ -166,16 +178,36 @@ export class GroupStore {
   }
 }
 
-/** $1 group, $2 topic ids. Leases as what is left of them, by the clock of the database. */
+/** The group of each row of `asked` for the topic of that row. Leases as what is left of them, by the clock of the database. */
 const VIEW_COLUMNS = `
-  (SELECT coalesce(json_agg(json_build_object('topicId', topic_id, 'memberId', member_id,
+  asked.topic_id AS "topicId",
+  (SELECT coalesce(json_agg(json_build_object('memberId', member_id,
       'leaseMs', extract(epoch FROM lease_expires_at - clock_timestamp()) * 1000)), '[]')
-    FROM event_log.group_member WHERE group_name = $1 AND topic_id = ANY($2::integer[])) AS members,
-  (SELECT coalesce(json_agg(json_build_object('topicId', topic_id, 'partition', partition, 'memberId', member_id, 'epoch', epoch::text)
-      ORDER BY topic_id, partition), '[]')
-    FROM event_log.group_partition WHERE group_name = $1 AND topic_id = ANY($2::integer[])) AS partitions,
-  (SELECT coalesce(json_agg(json_build_object('topicId', topic_id, 'partitions', partitions)), '[]')
-    FROM event_log.topic WHERE topic_id = ANY($2::integer[])) AS topics`;
+    FROM event_log.group_member AS each WHERE each.group_name = asked.group_name AND each.topic_id = asked.topic_id) AS members,
+  (SELECT coalesce(json_agg(json_build_object('partition', partition, 'memberId', member_id, 'epoch', epoch::text) ORDER BY partition), '[]')
+    FROM event_log.group_partition AS each WHERE each.group_name = asked.group_name AND each.topic_id = asked.topic_id) AS partitions,
+  (SELECT partitions FROM event_log.topic WHERE topic.topic_id = asked.topic_id) AS "partitionsOfTopic"`;
+
+/**
+ * $1 groups, $2 topic ids, $3 member ids, $4 leases in milliseconds, a row each. OFFSET 0 keeps the lengths of the arrays from the
+ * planner: it would plan for them anew each time, and planning takes longer than the rest.
+ */
+const RENEW = `
+  WITH asked AS MATERIALIZED (
+    SELECT asked.* FROM (SELECT $1::text[] AS groups, $2::integer[] AS topics, $3::uuid[] AS members, $4::integer[] AS leases OFFSET 0) AS given,
+      unnest(groups, topics, members, leases) AS asked (group_name, topic_id, member_id, lease_ms)
+  ), unlocked AS MATERIALIZED (
+    SELECT group_name, topic_id, member_id, lease_ms FROM asked JOIN event_log.group_member AS own USING (group_name, topic_id, member_id)
+    FOR NO KEY UPDATE OF own SKIP LOCKED
+  ), renewed AS (
+    UPDATE event_log.group_member AS own SET lease_expires_at = clock_timestamp() + unlocked.lease_ms * interval '1 millisecond'
+    FROM unlocked
+    WHERE own.group_name = unlocked.group_name AND own.topic_id = unlocked.topic_id AND own.member_id = unlocked.member_id
+    RETURNING own.topic_id, own.member_id
+  )
+  SELECT asked.member_id AS "memberId", (asked.topic_id, asked.member_id) IN (SELECT topic_id, member_id FROM renewed) AS renewed,
+    ${VIEW_COLUMNS}
+  FROM asked`;
 
 /** Partitions the group does not know: a new topic starts at `from`, partitions added to a known topic start at their first record. */
 async function addPartitions(tx: Transaction, membership: Membership, from: 'earliest' | 'latest'): Promise<void> {
@@ -217,15 +249,16 @@ async function notifyGroup(tx: Transaction, group: string): Promise<void> {
   await tx.query({ text: 'SELECT pg_notify($1, $2)', values: [GROUP_CHANNEL, group] });
 }
 
-function toViews(membership: Membership, row: ViewRow): TopicView[] {
-  return membership.topicIds.map((topicId) => {
-    const partitions = row.partitions.filter((each) => each.topicId === topicId);
-    const total = row.topics.find((each) => each.topicId === topicId)?.partitions ?? 0;
-    return {
-      topicId,
-      members: row.members.filter((each) => each.topicId === topicId),
-      partitions: partitions.map((each) => ({ partition: each.partition, memberId: each.memberId, epoch: BigInt(each.epoch) })),
-      grown: partitions.length < total,
-    };
-  });
+/** The statement that renews a lease sees it as it was before. */
+function withLease(row: ViewRow, { memberId, leaseMs }: Membership): ViewRow {
+  return { ...row, members: row.members.map((each) => (each.memberId === memberId ? { ...each, leaseMs } : each)) };
+}
+
+function toView({ topicId, members, partitions, partitionsOfTopic }: ViewRow): TopicView {
+  return {
+    topicId,
+    members,
+    partitions: partitions.map((each) => ({ ...each, epoch: BigInt(each.epoch) })),
+    grown: partitions.length < partitionsOfTopic,
+  };
 }

@@ -18,11 +18,13 @@ import { ATTRIBUTE, countMetric } from '#telemetry';
 import { EventLogClosedError, RecordTooLargeError } from '../event-log.errors.js';
 import { type AppendRecord, EventLog, type PartitionLag, type SubscribeOptions, type Subscription, type TopicSpec } from '../event-log.js';
 import { BroadcastSubscription } from './broadcast-subscription.js';
+import { ROUNDS_PER_LEASE } from './group-membership.js';
 import { GroupStore } from './group.store.js';
 import { GroupSubscription } from './group-subscription.js';
 import { HeadWatcher } from './head-watcher.js';
 import { LogStore, topicNotFound } from './log.store.js';
 import { sliceBySize } from './packed-values.js';
+import { RoundBeat } from './round-beat.js';
 
 /** Records and value bytes of one append statement; larger appends are cut, in order. */
 const APPEND_SLICE = { countMax: 1_000, bytesMax: 8 * 1024 * 1024 } as const;
@@ -50,6 +52,7 @@ export class PostgresEventLog extends EventLog {
   private readonly leaseMs: number;
   private readonly logStore: LogStore;
   private readonly groupStore: GroupStore;
+  private readonly beat: RoundBeat;
   private readonly watcher: HeadWatcher;
   private readonly subscriptions = new Set<Subscription>();
   private closed = false;
@@ -62,6 +65,7 @@ export class PostgresEventLog extends EventLog {
     this.leaseMs = settings.leaseMs;
     this.logStore = new LogStore(this.database);
     this.groupStore = new GroupStore(this.database);
+    this.beat = new RoundBeat(settings.leaseMs / ROUNDS_PER_LEASE);
     this.watcher = new HeadWatcher(this.database, this.logStore, settings, this.log);
   }
 
@@ -83,8 +87,8 @@ export class PostgresEventLog extends EventLog {
   async subscribe(options: SubscribeOptions): Promise<Subscription> {
     this.assertOpen();
     const topics = await Promise.all(options.topics.map((topic) => this.logStore.topic(topic)));
-    const { database, logStore, groupStore, watcher, log, leaseMs } = this;
-    const parts = { database, logStore, groupStore, watcher, log, leaseMs, topics, options };
+    const { database, logStore, groupStore, beat, watcher, log, leaseMs } = this;
+    const parts = { database, logStore, groupStore, beat, watcher, log, leaseMs, topics, options };
     const subscription = options.ephemeral === true ? await BroadcastSubscription.open(parts) : await GroupSubscription.open(parts);
     this.subscriptions.add(subscription);
     if (this.closed) await subscription.close(0);
