@@ -9,7 +9,7 @@ export interface Revocation {
   readonly revokedAt: Date;
 }
 
-/** A key that was ended by hand. */
+/** A key that was ended by hand; not one whose overlap is over. */
 export interface KilledKey {
   readonly secretId: string;
   readonly killedAt: Date;
@@ -20,6 +20,32 @@ export interface RevocationPosition {
   readonly changedAt: string;
   readonly environmentId: string;
   readonly externalId: string;
+}
+
+/** How a reading of what is new is cut. */
+export interface ReadingBounds {
+  /** How far the next reading looks back behind the beginning of this one. */
+  readonly overlapSeconds: number;
+  /** How far the first reading looks back. */
+  readonly keptSeconds: number;
+  /** Revocations of a page. */
+  readonly limit: number;
+}
+
+/** What is new since a moment, as of one snapshot. */
+export interface RevocationReading {
+  /** Where the next reading goes on. */
+  readonly nextMoment: string;
+  /** The first page, in the order in which they were made. */
+  readonly revocations: readonly (Revocation & RevocationPosition)[];
+  readonly killedKeys: readonly KilledKey[];
+}
+
+/** As in JSON: times are text. */
+interface ReadingRow {
+  readonly nextMoment: string;
+  readonly revocations: readonly (RevocationPosition & { readonly revokedAt: string })[];
+  readonly killedKeys: readonly { readonly secretId: string; readonly killedAt: string }[];
 }
 
 /** All SQL over revocations. */
@@ -47,13 +73,33 @@ export class RevocationStore {
     return row?.revokedAt;
   }
 
-  /** The moment of the database, less some seconds. */
-  async readMomentBefore(seconds: number): Promise<string> {
-    const [row] = await this.database.query<{ moment: string }>({
-      text: 'SELECT (clock_timestamp() - make_interval(secs => $1))::text AS moment',
-      values: [seconds],
+  /**
+   * What is new since a moment, with one statement; without a moment, everything that is not too old.
+   *
+   * The next moment counts back from `now()`: the beginning of the statement's transaction, which is before its snapshot, as
+   * `statement_timestamp()` and `clock_timestamp()` are not. So what the snapshot does not show yet is read next time, unless it took
+   * longer than the overlap from being written to its commit.
+   */
+  async readSince(moment: string | undefined, { overlapSeconds, keptSeconds, limit }: ReadingBounds): Promise<RevocationReading> {
+    const [row] = await this.database.query<ReadingRow>({
+      name: 'identity.read-revocations-since',
+      text: `-- every environment: each gateway ends sessions of all of them
+             SELECT (now() - make_interval(secs => $2))::text AS "nextMoment",
+               (SELECT coalesce(json_agg(json_build_object('environmentId', environment_id, 'externalId', external_id,
+                   'revokedAt', revoked_at, 'changedAt', changed_at::text) ORDER BY changed_at, environment_id, external_id), '[]')
+                 FROM (SELECT * FROM identity.revocation WHERE changed_at >= since.moment
+                   ORDER BY changed_at, environment_id, external_id LIMIT $4) AS page) AS revocations,
+               (SELECT coalesce(json_agg(json_build_object('secretId', id, 'killedAt', retired_at)), '[]') FROM identity.secret
+                 WHERE retired_at > since.moment AND retired_at IS DISTINCT FROM retire_at) AS "killedKeys"
+             FROM (SELECT coalesce($1::timestamptz, now() - make_interval(secs => $3)) AS moment) AS since`,
+      values: [moment ?? null, overlapSeconds, keptSeconds, limit],
     });
-    return row?.moment ?? '-infinity';
+    if (row === undefined) throw new Error('A reading is always one row');
+    return {
+      nextMoment: row.nextMoment,
+      revocations: row.revocations.map((each) => ({ ...each, revokedAt: new Date(each.revokedAt) })),
+      killedKeys: row.killedKeys.map((each) => ({ ...each, killedAt: new Date(each.killedAt) })),
+    };
   }
 
   /** Revocations after a position, in the order in which they were made. */
@@ -65,17 +111,6 @@ export class RevocationStore {
              FROM identity.revocation WHERE (changed_at, environment_id, external_id) > ($1::timestamptz, $2::uuid, $3::text)
              ORDER BY changed_at, environment_id, external_id LIMIT $4`,
       values: [position.changedAt, position.environmentId, position.externalId, limit],
-    });
-  }
-
-  /** Keys that were ended by hand after a moment; not those whose overlap is over. */
-  async listKilledAfter(moment: string): Promise<KilledKey[]> {
-    return this.database.query<KilledKey>({
-      name: 'identity.list-killed-after',
-      text: `-- every environment: each gateway ends sessions of all of them
-             SELECT id AS "secretId", retired_at AS "killedAt" FROM identity.secret
-             WHERE retired_at > $1::timestamptz AND retired_at IS DISTINCT FROM retire_at`,
-      values: [moment],
     });
   }
 }

@@ -8,11 +8,10 @@ import { RevocationStore } from './revocation.store.js';
 
 /** A revocation is visible only from its commit on, which comes after the time that it carries: so each reading looks back. */
 const OVERLAP_SECONDS = 30;
-/** Rows of one reading; there may be many readings in a row. */
-const READ_MAX = 5_000;
-const NIL_UUID = '00000000-0000-0000-0000-000000000000';
 /** Nothing older matters: a session that began before it is over by itself. */
 const KEPT_SECONDS = SESSION_SECONDS_MAX + OVERLAP_SECONDS;
+/** A reading may have many pages. */
+const READING_BOUNDS = { overlapSeconds: OVERLAP_SECONDS, keptSeconds: KEPT_SECONDS, limit: 5_000 } as const;
 
 /** The part of a session by which it is revoked. */
 export type RevocableSession = Pick<Session, 'environmentId' | 'externalId' | 'secretId' | 'provenAt' | 'startedAt'>;
@@ -112,18 +111,16 @@ export class SessionRevocations implements OnApplicationBootstrap, OnApplication
     }
   }
 
+  /** One statement, and one more for each page after a full one. */
   private async read(): Promise<void> {
-    const next = await this.store.readMomentBefore(OVERLAP_SECONDS);
-    const moment = this.moment ?? (await this.store.readMomentBefore(KEPT_SECONDS));
-    let position = { changedAt: moment, environmentId: NIL_UUID, externalId: '' };
-    for (let full = true; full;) {
-      const rows = await this.store.listAfter(position, READ_MAX);
-      for (const { environmentId, externalId, revokedAt } of rows) this.note(environmentId, externalId, revokedAt);
-      position = rows.at(-1) ?? position;
-      full = rows.length === READ_MAX;
+    const reading = await this.store.readSince(this.moment, READING_BOUNDS);
+    for (const { secretId, killedAt } of reading.killedKeys) this.keys.set(secretId, secondsOf(killedAt));
+    for (let page = reading.revocations; page.length > 0;) {
+      for (const { environmentId, externalId, revokedAt } of page) this.note(environmentId, externalId, revokedAt);
+      const last = page.length === READING_BOUNDS.limit ? page.at(-1) : undefined;
+      page = last === undefined ? [] : await this.store.listAfter(last, READING_BOUNDS.limit);
     }
-    for (const { secretId, killedAt } of await this.store.listKilledAfter(moment)) this.keys.set(secretId, secondsOf(killedAt));
-    this.moment = next;
+    this.moment = reading.nextMoment;
     this.endRevoked();
     this.forgetOld();
   }
