@@ -6,6 +6,7 @@ import { RecordingEventLog } from '../testing/recording-event-log.js';
 import { appendEvents, numberedEvents, numberedTopic, outboxDepth } from './outbox-fixture.js';
 import { OutboxRelay } from './outbox-relay.js';
 import { Outbox, recordsOf } from './outbox.js';
+import { OUTBOX_CHANNEL } from './outbox.store.js';
 
 const ONE = numberedTopic('test.one.numbered.v1');
 const TWO = numberedTopic('test.two.numbered.v1');
@@ -189,5 +190,31 @@ describe('outbox-relay', () => {
     expect([numbersOf(ONE.topic), await outboxDepth(test.database)]).toEqual([upTo(3), 3]);
     await append(ONE, 'k', 1, 6);
     expect(await outboxDepth(test.database)).toBe(4);
+  });
+
+  it.each([
+    ['of a backlog', BACKLOG_ROWS, 0],
+    ['that were committed during its claim', 1, 1],
+  ])('announces the rows %s that it leaves when it is stopped to the relays of other processes', async (_, before, during) => {
+    const announced: string[] = [];
+    const [started, release] = [new Gate(), new Gate()];
+    log.beforeAppend = () => {
+      started.open();
+      return release.opened;
+    };
+    const relay = await startRelay();
+    const stopListening = await test.database.listen(OUTBOX_CHANNEL, (lane) => announced.push(lane));
+    await append(ONE, 'k', before);
+    await started.opened;
+    await append(ONE, 'k', during, before);
+    const stopped = relay.stop();
+    release.open();
+    await stopped;
+    expect(await outboxDepth(test.database)).toBeGreaterThan(0);
+    await waitFor(() => announced.includes('bulk'));
+    await stopListening();
+    await startRelay();
+    await isEmpty();
+    expect(numbersOf(ONE.topic)).toEqual(upTo(before + during));
   });
 });

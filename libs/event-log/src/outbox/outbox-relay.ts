@@ -2,7 +2,8 @@
  * Moves rows from the outbox to the event log. Any number of relays may run, in any number of processes.
  *
  * Life cycle: `idle` -> start -> `running` -> stop -> `stopped`. One loop per lane, so that an urgent row never waits behind a bulk
- * backlog; each sleeps until rows are announced (after a commit of this process, by NOTIFY of another one) or the poll finds some.
+ * backlog; each sleeps until rows are announced (after a commit of this process, by NOTIFY of another one) or the poll finds some. A
+ * loop that is cut short by the stop announces what it leaves.
  *
  * One claim is one transaction: lock buckets, read their first rows, append them topic by topic, delete what was appended, commit.
  *
@@ -82,8 +83,9 @@ export class OutboxRelay {
     const stats = cachedFor(STATS_CACHE_MS, () => this.stats());
     const poll = setInterval(() => void this.poll(), pollMs);
     this.endings.push(
-      stopListening,
+      // The first to end: without it the outbox announces rows to the relays of other processes.
       outbox.onRows((lane) => this.wakeAll(lane)),
+      stopListening,
       () => clearInterval(poll),
       observeMetric('outboxPending', async (result) => {
         for (const { lane, depth } of await stats()) result.observe(depth, { [ATTRIBUTE.lane]: lane });
@@ -134,13 +136,10 @@ export class OutboxRelay {
     });
   }
 
-  /** Claims until a claim finds nothing. */
   private async work(loop: LaneLoop): Promise<void> {
     clearTimeout(loop.timer);
     try {
-      do {
-        loop.again = false;
-      } while (this.state === 'running' && (await this.claimOnce(loop)) > 0);
+      await this.claimAll(loop);
       loop.faultPauseMs = FAULT_PAUSE_MS_MIN;
       const restMs = loop.rests.nextEndMs();
       if (restMs !== undefined) this.wakeLater(loop, restMs);
@@ -150,6 +149,14 @@ export class OutboxRelay {
       this.wakeLater(loop, loop.faultPauseMs);
       loop.faultPauseMs = Math.min(loop.faultPauseMs * 2, FAULT_PAUSE_MS_MAX);
     }
+  }
+
+  /** Claims until a claim finds nothing; after a stop the relays of other processes are told to go on. */
+  private async claimAll(loop: LaneLoop): Promise<void> {
+    do {
+      if (this.state !== 'running') return this.store.notify(loop.lane);
+      loop.again = false;
+    } while ((await this.claimOnce(loop)) > 0 || loop.again);
   }
 
   private wakeLater(loop: LaneLoop, pauseMs: number): void {
