@@ -21,6 +21,8 @@ export interface PollInterval {
 }
 
 const READ_GAP_MS = 5;
+/** After a read that failed; what was notified meanwhile waits for it. */
+const FAULT_PAUSE_MS_MAX = 2_000;
 
 interface Watch {
   readonly topicIds: readonly number[];
@@ -99,7 +101,7 @@ export class HeadWatcher {
       const advanced = this.spread(await this.store.heads(topicIds));
       this.intervalMs = advanced ? this.poll.pollMsMin : Math.min(this.intervalMs * 2, this.poll.pollMsMax);
     } catch (error) {
-      this.intervalMs = this.poll.pollMsMax;
+      this.intervalMs = Math.min(FAULT_PAUSE_MS_MAX, this.poll.pollMsMax);
       this.log.warn('event_log.heads.read_failed', {}, error);
     } finally {
       this.reading = false;

@@ -43,7 +43,7 @@ export interface PostgresEventLogOptions {
 }
 
 /** The values where `PostgresEventLogOptions` say nothing. */
-export const POSTGRES_EVENT_LOG_DEFAULTS = { leaseMs: 6_000, pollMsMin: 250, pollMsMax: 2_000 } as const;
+export const POSTGRES_EVENT_LOG_DEFAULTS = { leaseMs: 6_000, pollMsMin: 250, pollMsMax: 5_000 } as const;
 
 export class PostgresEventLog extends EventLog {
   readonly kind = 'postgres';
