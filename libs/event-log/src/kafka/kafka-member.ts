@@ -2,17 +2,13 @@ import type { Consumer, ConsumerCrashEvent, ConsumerGroupJoinEvent, EachBatchPay
 import type { WideLogger } from '#telemetry';
 import type { SubscribeOptions } from '../event-log.js';
 import type { AdminClient } from './admin-client.js';
+import { BUSY_WAIT_MS } from './fetch-wait.js';
 import { toLogRecord } from './kafka-records.js';
 import { PartitionWorker } from './partition-worker.js';
 import { WorkerSlots } from './worker-slots.js';
 
-/** How often the group coordinator hears of the member; a rebalance is noticed within it. */
+/** How often at most the group coordinator hears of the member. kafkajs beats between fetches: see `fetch-wait.ts` for how long they take. */
 const HEARTBEAT_INTERVAL_MS = 1_000;
-/**
- * Longest wait of a fetch for new records, which end it at once. Bounds how late a rebalance, a resumed partition or a shutdown is noticed;
- * a quarter of it would cost an idle process four times the CPU.
- */
-const FETCH_WAIT_MS_MAX = 1_000;
 /** How long the other members may take to join again. Handlers do not delay it, see PartitionWorker. */
 const REBALANCE_MS_MAX = 30_000;
 /** New partitions of a topic are taken up within this time. */
@@ -75,7 +71,7 @@ export class KafkaMember {
       sessionTimeout: options.sessionTimeoutMs,
       rebalanceTimeout: REBALANCE_MS_MAX,
       heartbeatInterval: HEARTBEAT_INTERVAL_MS,
-      maxWaitTimeInMs: FETCH_WAIT_MS_MAX,
+      maxWaitTimeInMs: BUSY_WAIT_MS,
       metadataMaxAge: METADATA_AGE_MS_MAX,
       allowAutoTopicCreation: false,
       retry: RETRY,

@@ -1,5 +1,6 @@
 import { type ISocketFactory, Kafka, logLevel, type SASLOptions } from 'kafkajs';
 import type { WideLogger } from '#telemetry';
+import { fixFetchWait } from './fetch-wait.js';
 import { kafkaClientLog } from './kafka-client-log.js';
 import { fixRequestQueue } from './request-queue-fix.js';
 
@@ -26,6 +27,7 @@ const RETRY = { initialRetryTime: 100, maxRetryTime: 2_000, retries: 10 };
 /** A kafkajs client with our log, retries and fixes. */
 export function createKafka(options: KafkaEventLogOptions): Kafka {
   fixRequestQueue();
+  fixFetchWait();
   return new Kafka({
     clientId: options.clientId,
     brokers: [...options.brokers],

@@ -9,6 +9,7 @@ const RequestQueue = createRequire(import.meta.url)('kafkajs/src/network/request
   checkPendingRequests(): void;
   scheduleCheckPendingRequests(): void;
   scheduleRequestTimeoutCheck(): void;
+  destroy(): void;
 };
 
 beforeEach(() => vi.useFakeTimers());
@@ -58,6 +59,30 @@ describe('fixRequestQueue', () => {
     expect(ended).toEqual(['short']);
     isConnected = false;
     vi.advanceTimersByTime(1_000);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('looks at all connections at the same moment, until the last one is closed', () => {
+    fixRequestQueue();
+    const open = () => {
+      const options = { logger: { debug: () => undefined }, requestTimeout: 30_000, enforceRequestTimeout: true, isConnected: () => true };
+      const queue = new RequestQueue(options);
+      queue.scheduleRequestTimeoutCheck();
+      return queue;
+    };
+    const first = open();
+    vi.advanceTimersByTime(400);
+    const second = open();
+    expect(vi.getTimerCount()).toBe(1);
+    const ended: string[] = [];
+    for (const queue of [first, second]) {
+      queue.inflight.set(1, { sentAt: Date.now() - 60_000, requestTimeout: 1_000, timeoutRequest: () => void ended.push('overdue') });
+    }
+    vi.advanceTimersByTime(600);
+    expect(ended).toEqual(['overdue', 'overdue']);
+    first.destroy();
+    expect(vi.getTimerCount()).toBe(1);
+    second.destroy();
     expect(vi.getTimerCount()).toBe(0);
   });
 

@@ -5,10 +5,8 @@ interface RequestQueue {
   readonly pending: readonly unknown[];
   readonly inflight: ReadonlyMap<number, { readonly sentAt: number; readonly requestTimeout: number; timeoutRequest(): void }>;
   readonly enforceRequestTimeout: boolean;
-  readonly requestTimeout: number;
-  requestTimeoutIntervalId?: NodeJS.Timeout;
   isConnected(): boolean;
-  destroy(): void;
+  destroy: (this: RequestQueue) => void;
   scheduleCheckPendingRequests: (this: RequestQueue) => void;
   scheduleRequestTimeoutCheck: (this: RequestQueue) => void;
 }
@@ -24,7 +22,8 @@ const TIMEOUT_CHECK_MS = 1_000;
  *
  * - It re-arms a timer with a negative delay for ever, about once per millisecond, also when no request waits (35 ms of CPU a second for a
  *   producer and three consumers; 7 ms with the fix). Where nothing waits, no timer is needed: the next request looks at the queue itself.
- * - It looks ten times a second for requests whose answer is overdue. Ours may take 30 seconds: once a second does.
+ * - It looks ten times a second for requests whose answer is overdue. Ours may take 30 seconds: once a second does, for all connections of
+ *   the process at the same moment, so that it wakes once.
  *
  * Guarded: another version of kafkajs, in which a method is missing or is another one, is left as it is.
  *
@@ -35,7 +34,7 @@ export function fixRequestQueue(): boolean {
   const prototype = loadPrototype();
   if (prototype === undefined) return false;
   if (FIXED in prototype) return true;
-  const { scheduleCheckPendingRequests, scheduleRequestTimeoutCheck } = prototype;
+  const { destroy, scheduleCheckPendingRequests, scheduleRequestTimeoutCheck } = prototype;
   const isKnown =
     scheduleCheckPendingRequests.toString().includes('this.throttledUntil - Date.now()') &&
     scheduleRequestTimeoutCheck.toString().includes('Math.min(this.requestTimeout, 100)');
@@ -44,10 +43,19 @@ export function fixRequestQueue(): boolean {
   prototype.scheduleCheckPendingRequests = function scheduleWhenPending(this: RequestQueue): void {
     if (this.pending.length > 0) scheduleCheckPendingRequests.call(this);
   };
-  prototype.scheduleRequestTimeoutCheck = function scheduleSeldom(this: RequestQueue): void {
+  const watched = new Set<RequestQueue>();
+  let timer: NodeJS.Timeout | undefined;
+  prototype.scheduleRequestTimeoutCheck = function scheduleWithOthers(this: RequestQueue): void {
     if (!this.enforceRequestTimeout) return;
-    this.destroy();
-    this.requestTimeoutIntervalId = setInterval(() => endOverdue(this), Math.min(this.requestTimeout, TIMEOUT_CHECK_MS));
+    watched.add(this);
+    timer ??= setInterval(() => watched.forEach(endOverdue), TIMEOUT_CHECK_MS);
+  };
+  prototype.destroy = function destroyAndForget(this: RequestQueue): void {
+    destroy.call(this);
+    watched.delete(this);
+    if (watched.size > 0) return;
+    clearInterval(timer);
+    timer = undefined;
   };
   return true;
 }
@@ -72,6 +80,8 @@ function isRequestQueue(value: unknown): value is RequestQueue {
   return (
     typeof value === 'object' &&
     value !== null &&
+    'destroy' in value &&
+    typeof value.destroy === 'function' &&
     'scheduleCheckPendingRequests' in value &&
     typeof value.scheduleCheckPendingRequests === 'function' &&
     'scheduleRequestTimeoutCheck' in value &&
