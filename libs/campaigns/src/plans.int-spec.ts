@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { newUuid } from '#contracts';
 import type { Sql, Statement } from '#database';
+import type { Rule } from '#segments';
 import { createTestDatabase, FixedClock, type TestDatabase } from '#testing';
 import { ChunkStore } from './chunk.store.js';
 import { Pipeline } from './testing/pipeline.js';
@@ -13,10 +14,13 @@ const CHUNKS = 100;
 class ExplainingSql implements Sql {
   readonly plans: string[] = [];
 
-  /** @param explain `EXPLAIN ANALYZE` for a statement that only reads: some subplans show only where they were run */
+  /**
+   * @param explain `EXPLAIN ANALYZE` for a statement that only reads: some subplans show only where they were run; `GENERIC_PLAN` for the
+   *   plan without values that Postgres keeps for a prepared statement
+   */
   constructor(
     private readonly sql: Sql,
-    private readonly explain: 'EXPLAIN' | 'EXPLAIN ANALYZE' = 'EXPLAIN',
+    private readonly explain: 'EXPLAIN' | 'EXPLAIN ANALYZE' | 'EXPLAIN (GENERIC_PLAN)' = 'EXPLAIN',
   ) {}
 
   async query<Row extends object>(statement: Statement): Promise<Row[]> {
@@ -30,7 +34,8 @@ class ExplainingSql implements Sql {
   }
 
   private async keepPlan({ text, values }: Statement): Promise<void> {
-    const lines = await this.sql.query<{ 'QUERY PLAN': string }>({ text: `${this.explain} ${text}`, values });
+    const bound = this.explain === 'EXPLAIN (GENERIC_PLAN)' ? {} : { values };
+    const lines = await this.sql.query<{ 'QUERY PLAN': string }>({ text: `${this.explain} ${text}`, ...bound });
     this.plans.push(lines.map((line) => line['QUERY PLAN']).join('\n'));
   }
 }
@@ -74,39 +79,44 @@ describe('the plans over 100,000 subscribers', () => {
 
   it.each([
     ['everybody', null],
+    ['everybody, by a plan that is kept,', null, 'EXPLAIN (GENERIC_PLAN)'],
     ['a rule that few fulfil', { attribute: 'no', operator: 'less_than', value: 50_100 }],
     ['a rule that most fulfil', { not: { attribute: 'name', operator: 'equals', value: 'Person 7' } }],
-  ] as const)('fan out a chunk of %s by a range of the primary key', async (_, rule) => {
-    const store = new ChunkStore(test.database);
-    const bounds = await store.findBounds(pipeline.environmentId, { rule: null, triggeredAt: new Date() });
-    const [lower, upper] = [bounds[49]?.upperId ?? '', bounds[50]?.upperId ?? ''];
-    await test.database.transaction(async (tx) => {
-      const sql = new ExplainingSql(tx);
-      const range = {
-        state: 'planned' as const,
-        lowerId: lower,
-        upperId: upper,
-        runState: 'running' as const,
-        channels: ['inbox' as const],
-        contentId: newUuid(),
-        rule,
-        triggeredAt: new Date(),
-        messageKey: newUuid(),
-        expiresAt: new Date(),
-      };
-      const decision = { range, outcome: 'requested' as const, traceparent: undefined, at: new Date() };
-      const { batches } = await store.fanOut(
-        pipeline.environmentId,
-        { runId: newUuid(), chunkNo: 0 },
-        decision,
-        Object.assign(sql, tx, { query: sql.query.bind(sql) }),
-      );
-      expect(batches[0]?.recipientIds.length).toBeGreaterThan(0);
-      expect(sql.plans).toHaveLength(1);
-      expect(sql.plans[0]).toMatch(
-        /Index Scan using subscriber_pkey on subscriber\s.*\n\s*Index Cond: \(\(environment_id = .* AND \(id > .* AND \(id <= /,
-      );
-      expect(sql.plans[0]).not.toMatch(/Seq Scan on subscriber/);
-    });
-  });
+  ] as [string, Rule | null, ('EXPLAIN' | 'EXPLAIN (GENERIC_PLAN)')?][])(
+    'fan out a chunk of %s by a range of the primary key',
+    async (_, rule, explain = 'EXPLAIN') => {
+      const store = new ChunkStore(test.database);
+      const bounds = await store.findBounds(pipeline.environmentId, { rule: null, triggeredAt: new Date() });
+      const [lower, upper] = [bounds[49]?.upperId ?? '', bounds[50]?.upperId ?? ''];
+      await test.database.transaction(async (tx) => {
+        const sql = new ExplainingSql(tx, explain);
+        const range = {
+          state: 'planned' as const,
+          lowerId: lower,
+          upperId: upper,
+          runState: 'running' as const,
+          channels: ['inbox' as const],
+          contentId: newUuid(),
+          rule,
+          triggeredAt: new Date(),
+          messageKey: newUuid(),
+          expiresAt: new Date(),
+          plannedChunks: CHUNKS,
+        };
+        const decision = { range, outcome: 'requested' as const, traceparent: undefined, at: new Date() };
+        const { batches } = await store.fanOut(
+          pipeline.environmentId,
+          { runId: newUuid(), chunkNo: 0 },
+          decision,
+          Object.assign(sql, tx, { query: sql.query.bind(sql) }),
+        );
+        expect(batches[0]?.recipientIds.length).toBeGreaterThan(0);
+        expect(sql.plans).toHaveLength(1);
+        expect(sql.plans[0]).toMatch(
+          /Index Scan using subscriber_pkey on subscriber\s.*\n\s*Index Cond: \(\(environment_id = .* AND \(id > .* AND \(id <= /,
+        );
+        expect(sql.plans[0]).not.toMatch(/Seq Scan on subscriber/);
+      });
+    },
+  );
 });
