@@ -20,7 +20,8 @@ export const inboxMessageDeliveredV1 = defineTopic<InboxMessageDelivered>({
   schema: inboxMessageDeliveredSchema,
   key: (event) => event.first_recipient_id,
   keyReason: 'a subscriber reads its rows from the table, so order between records does not matter: spread them',
-  meaning: 'inbox: rows were written; each gateway streams them to its connected tabs',
+  meaning:
+    'inbox: rows were written; each gateway streams them to its connected tabs; those of a campaign go with its reports, on the bulk lane',
   partitions: 4,
   retentionHours: 24,
   lane: 'urgent',

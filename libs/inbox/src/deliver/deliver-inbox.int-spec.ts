@@ -34,6 +34,13 @@ describe('deliver-inbox', () => {
     (await fixture.readOutbox()).filter(({ topic }) => topic === campaignDeliverySettledV1.topic).map(({ event }) => event);
   const notices = async () =>
     (await fixture.readOutbox()).filter(({ topic }) => topic === inboxMessageDeliveredV1.topic).map(({ event }) => event);
+  const lanes = async () => {
+    const rows = await test.database.query<{ lane: string }>({
+      text: `SELECT DISTINCT lane FROM event_log.outbox WHERE convert_from(value, 'UTF8')::json->>'environment_id' = $1`,
+      values: [fixture.environmentId],
+    });
+    return rows.map(({ lane }) => lane);
+  };
   const holders = async (request: DeliveryRequested) => (await fixture.readMessages(request.message_key)).map((row) => row.subscriber_id);
 
   it('writes one message per recipient of a running run and reports and announces them in the same transaction', async () => {
@@ -62,6 +69,7 @@ describe('deliver-inbox', () => {
         last_recipient_id: recipientIds[2],
       },
     ]);
+    expect(await lanes()).toEqual(['bulk']);
   });
 
   it('stores only what is personal, per recipient', async () => {
@@ -238,6 +246,7 @@ describe('deliver-inbox', () => {
     expect(await deliver(request)).toMatchObject({ inserted: 0, delivered: 1 });
     expect(await holders(request)).toEqual([subscriberId]);
     expect(await reports()).toEqual([]);
+    expect(await lanes()).toEqual(['urgent']);
     expect(await notices()).toHaveLength(1);
   });
 

@@ -146,14 +146,16 @@ function reportOf(request: DeliveryRequested, outcome: DeliveryOutcome, failedRe
   return recordsOf(campaignDeliverySettledV1, [settled]);
 }
 
-/** What is told to the gateways: between which two ids rows were written. */
+/** What is told to the gateways: between which two ids rows were written. Of a chunk it goes the way of the report, in the same claim. */
 function noticeOf(request: DeliveryRequested, inserted: readonly string[]): OutboxRecord[] {
   const sorted = [...inserted].sort();
   const [first] = sorted;
   const last = sorted.at(-1);
   if (first === undefined || last === undefined) return [];
   const { environment_id, message_key } = request;
-  return recordsOf(inboxMessageDeliveredV1, [{ environment_id, message_key, first_recipient_id: first, last_recipient_id: last }]);
+  const notice = { environment_id, message_key, first_recipient_id: first, last_recipient_id: last };
+  const records = recordsOf(inboxMessageDeliveredV1, [notice]);
+  return request.chunk === undefined ? records : records.map((record) => ({ ...record, lane: 'bulk' }));
 }
 
 /** Why those have no message who have none: the reason that was found, or else that they do not exist any more. */
