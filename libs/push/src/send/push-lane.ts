@@ -38,7 +38,7 @@ const UNWRITTEN_MAX = 2 * RESULTS_BATCH_MAX;
 /** Messages that are begun between two turns of the event loop: their devices' secrets are opened in it. */
 const BEGUN_PER_TURN = 64;
 /** Longest rest of the loop; the poll of the sender wakes it sooner when something is due. */
-const REST_MS_MAX = 30_000;
+const REST_MS_MAX = 120_000;
 const FAILURE_REST_MS = 1_000;
 
 /** How a lane sends. */
