@@ -20,7 +20,7 @@ const STREAMS_AT_ONCE = 20;
 const SETTLE_MS = 15_000;
 /** About a minute after its start V8 gives back what the start took, which costs each process as much as half a minute at rest. */
 const START_UP_MS = 75_000;
-const ROUND_MS = 10_000;
+const ROUND_MS = 20_000;
 const CPU_PERCENT_MAX = 2;
 const BROKER = 'kafka';
 
