@@ -10,7 +10,8 @@ import { growAudience } from './inbox-audience.js';
 
 /**
  * What a whole Belfry costs while nobody uses it: CPU of every app and of Postgres, on both logs, in percent of one core; then with 1,000
- * open streams of inboxes, for which there is no target. The broker of Kafka stands beside it: it is no process of ours, and most of what it uses is its own Java.
+ * open streams of inboxes, for which there is no target. The broker of Kafka stands beside it: it is no process of ours, and most of what
+ * it uses is its own Java.
  */
 export const name = 'idle';
 

@@ -15,7 +15,7 @@ interface ConsumerGroup {
   readonly sessionTimeout: number;
   readonly generationId: number | null;
   readonly subscriptionState: { paused(): readonly unknown[] };
-  fetch(this: ConsumerGroup, nodeId: number): Promise<readonly { isEmpty(): boolean }[]>;
+  fetch: (this: ConsumerGroup, nodeId: number) => Promise<readonly { isEmpty(): boolean }[]>;
 }
 
 /** When a group last got records or another generation, in milliseconds of the monotonic clock. */
