@@ -174,8 +174,9 @@ export class ChunkStore {
   ): Promise<FanOut> {
     const { range, outcome, traceparent, at } = decision;
     const { sql, values } = compileAudience(range, 11);
+    const name = nameOfFanOut(range);
     const rows = await tx.query<{ channel: Channel; recipientIds: string[]; pending: number; cutAfterId: string | null }>({
-      ...(range.rule === null && { name: nameOfFanOut(range.plannedChunks) }),
+      ...(name !== undefined && { name }),
       text: fanOutText(sql),
       values: [
         environmentId,
@@ -241,11 +242,18 @@ export class ChunkStore {
   }
 }
 
+/** Below it planning costs nothing that shows, and the table may be nearly empty: a plan from then must not be kept. */
+const KEPT_PLAN_CHUNKS_MIN = 10;
+
 /**
- * Everybody's statement is always the same, and planning it anew would take a fifth of its time. A prepared one may keep its plan until the next
- * ANALYZE, so runs of another order of magnitude have one of their own: none goes by the plan of a table that was nearly empty.
+ * Everybody's statement is always the same, and planning it anew for each chunk takes a third of its time. A prepared one may keep its plan
+ * until the next ANALYZE, so runs of another order of magnitude have one of their own. Those to devices have none: nothing tells how many
+ * devices there are.
+ *
+ * @returns `undefined` where the statement is not to be prepared
  */
-function nameOfFanOut(plannedChunks: number): string {
+function nameOfFanOut({ rule, channels, plannedChunks }: LockedChunk): string | undefined {
+  if (rule !== null || channels.includes('push') || plannedChunks < KEPT_PLAN_CHUNKS_MIN) return undefined;
   return `campaigns.fan-out-all-${String(plannedChunks).length}`;
 }
 

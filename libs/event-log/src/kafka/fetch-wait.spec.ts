@@ -1,9 +1,10 @@
 import { createRequire } from 'node:module';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { BUSY_WAIT_MS, fixFetchWait, PAUSED_WAIT_MS, QUIET_AFTER_MS, QUIET_WAIT_MS } from './fetch-wait.js';
+import { BUSY_WAIT_MS, endFetchWaits, fixFetchWait, PAUSED_WAIT_MS, QUIET_AFTER_MS, QUIET_WAIT_MS } from './fetch-wait.js';
 
 interface Group {
   generationId: number | null;
+  memberId: string | null;
   offsetManager: object;
   subscriptionState: { assign(of: object[]): void; pause(of: object[]): void; resume(of: object[]): void };
   fetch(nodeId: number): Promise<unknown[]>;
@@ -20,6 +21,8 @@ class Member {
   readonly waits: number[] = [];
   readonly group: Group;
   messages: object[] = [];
+  /** Until when the broker holds its answers back. */
+  held: Promise<void> | undefined;
 
   constructor(sessionTimeout: number) {
     const logger = { namespace: () => logger, debug: () => undefined, info: () => undefined };
@@ -31,10 +34,11 @@ class Member {
       cluster: {
         refreshMetadataIfNecessary: async () => undefined,
         findTopicPartitionMetadata: () => [0, 1].map((partitionId) => ({ partitionId, leader: 1 })),
-        findBroker: async () => ({ fetch: async (request: { maxWaitTime: number }) => this.answer(request) }),
+        findBroker: async () => ({ fetch: (request: { maxWaitTime: number }) => this.answer(request) }),
       },
     });
     this.group.generationId = 1;
+    this.group.memberId = `member of ${sessionTimeout}`;
     this.group.subscriptionState.assign(BOTH);
     this.group.offsetManager = {
       resolveOffsets: async () => undefined,
@@ -48,8 +52,9 @@ class Member {
     return this.waits.at(-1);
   }
 
-  private answer({ maxWaitTime }: { maxWaitTime: number }): object {
+  private async answer({ maxWaitTime }: { maxWaitTime: number }): Promise<object> {
     this.waits.push(maxWaitTime);
+    await this.held;
     return { responses: [{ topicName: TOPIC, partitions: [{ partition: 0, messages: this.messages, abortedTransactions: [] }] }] };
   }
 }
@@ -91,7 +96,32 @@ describe('fixFetchWait', () => {
     member.group.subscriptionState.pause(SECOND);
     expect(await member.wait()).toBe(PAUSED_WAIT_MS);
     member.group.subscriptionState.resume(SECOND);
+    vi.advanceTimersByTime(PAUSED_WAIT_MS);
     expect(await member.wait()).toBe(QUIET_WAIT_MS);
+  });
+
+  it('lets the fetches of all brokers end together', async () => {
+    const member = new Member(30_000);
+    await member.wait();
+    vi.advanceTimersByTime(QUIET_AFTER_MS);
+    expect(await member.wait()).toBe(QUIET_WAIT_MS);
+    vi.advanceTimersByTime(400);
+    expect(await member.wait()).toBe(QUIET_WAIT_MS - 400);
+    vi.advanceTimersByTime(QUIET_WAIT_MS - 400);
+    expect(await member.wait()).toBe(QUIET_WAIT_MS);
+  });
+
+  it('ends at once, without records, what a member that leaves waits for', async () => {
+    const member = new Member(30_000);
+    const another = new Member(60_000);
+    member.messages = another.messages = [{ offset: '0' }];
+    let answer = (): void => undefined;
+    member.held = another.held = new Promise((resolve) => (answer = resolve));
+    const fetching = [member.group.fetch(1), another.group.fetch(1)];
+    endFetchWaits('member of 30000');
+    expect(await fetching[0]).toEqual([]);
+    answer();
+    expect(await fetching[1]).toHaveLength(1);
   });
 
   it('leaves room for three heartbeats in a session', async () => {

@@ -2,7 +2,7 @@ import type { Consumer, ConsumerCrashEvent, ConsumerGroupJoinEvent, EachBatchPay
 import type { WideLogger } from '#telemetry';
 import type { SubscribeOptions } from '../event-log.js';
 import type { AdminClient } from './admin-client.js';
-import { BUSY_WAIT_MS } from './fetch-wait.js';
+import { BUSY_WAIT_MS, endFetchWaits } from './fetch-wait.js';
 import { toLogRecord } from './kafka-records.js';
 import { PartitionWorker } from './partition-worker.js';
 import { WorkerSlots } from './worker-slots.js';
@@ -106,7 +106,9 @@ export class KafkaMember {
     for (const worker of this.workers.values()) worker.abandon('The shutdown deadline passed.');
     await withinMs(settled, ABORT_MS_MAX);
     await withinMs(this.commitRest(), LEAVE_MS_MAX);
-    await withinMs(this.disconnect(), LEAVE_MS_MAX);
+    const disconnected = this.disconnect();
+    if (this.memberId !== undefined) endFetchWaits(this.memberId);
+    await withinMs(disconnected, LEAVE_MS_MAX);
   }
 
   /** Gives everything up without a word to the group: the member is dead already. */

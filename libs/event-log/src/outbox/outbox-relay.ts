@@ -3,16 +3,16 @@
  *
  * Life cycle: `idle` -> start -> `running` -> stop -> `stopped`. One loop per lane, so that an urgent row never waits behind a bulk
  * backlog; each sleeps until rows are announced (after a commit of this process, by NOTIFY of another one) or the poll finds some. A
- * loop that is cut short by the stop announces what it leaves.
+ * relay that is stopped announces what it leaves.
  *
  * One claim is one transaction: lock buckets, read their first rows, append them topic by topic, delete what was appended, commit.
  *
  * Invariants:
  * - A row that exists was not acknowledged by the log. There is no cursor, not even as a hint: a row whose transaction commits late is
  *   found like any other, however many with higher numbers went before it.
- * - Order: all rows of a topic and key lie in one bucket; a bucket is worked on by one claim at a time (advisory lock of its
+ * - Order: all rows of a topic, lane and key lie in one bucket; a bucket is worked on by one claim at a time (advisory lock of its
  *   transaction, gone with its connection); a claim takes the first rows of a bucket without a hole and appends them in their order.
- *   So of two rows of a topic and key, the one inserted later is never appended first. After a crash between append and commit rows
+ *   So of two rows of a topic, lane and key, the one inserted later is never appended first. After a crash between append and commit rows
  *   are appended once more, in the same order: at least once.
  * - A relay that was stopped and comes back does not append a claim that is older than `CLAIM_MS_MAX`: Postgres may have given its
  *   buckets to another one (idle-in-transaction timeout).
@@ -30,8 +30,8 @@ const CLAIM_BYTES_MAX = 4 * 1024 * 1024;
 /** Age at which a claim is given up unappended. Below the database's idle-in-transaction timeout. */
 const CLAIM_MS_MAX = 10_000;
 /**
- * Rows are announced after their commit; the poll finds those whose announcement was lost, and those of a process that was killed before
- * it relayed them: so long they wait, and with what comes after them it must stay below the 5 s of docs/guarantees.md.
+ * Rows are announced after their commit. The poll finds those whose announcement was lost, and those of a process that was killed before
+ * it relayed them: a run does not stand still for longer.
  */
 const POLL_MS = 3_000;
 const FAULT_PAUSE_MS_MIN = 250;
@@ -100,13 +100,14 @@ export class OutboxRelay {
     this.wakeAll('');
   }
 
-  /** Claims nothing more and waits for the claims at work. */
+  /** Claims nothing more, waits for the claims at work, and tells the relays of other processes what is left. */
   async stop(): Promise<void> {
     if (this.state === 'stopped') return;
     this.state = 'stopped';
     for (const loop of this.loops) clearTimeout(loop.timer);
     for (const end of this.endings.splice(0)) await end();
     for (const loop of this.loops) await loop.work;
+    await this.announceRest();
   }
 
   /** What waits in each lane. @throws DatabaseUnavailableError */
@@ -127,6 +128,14 @@ export class OutboxRelay {
     }
   }
 
+  private async announceRest(): Promise<void> {
+    try {
+      for (const lane of await this.store.waitingLanes()) await this.store.notify(lane);
+    } catch {
+      // Postgres is away; the polls of the others find the rows.
+    }
+  }
+
   private wake(loop: LaneLoop): void {
     if (this.state !== 'running') return;
     if (loop.work !== undefined) {
@@ -139,10 +148,13 @@ export class OutboxRelay {
     });
   }
 
+  /** Claims until a claim finds nothing. */
   private async work(loop: LaneLoop): Promise<void> {
     clearTimeout(loop.timer);
     try {
-      await this.claimAll(loop);
+      do {
+        loop.again = false;
+      } while (this.state === 'running' && (await this.claimOnce(loop)) > 0);
       loop.faultPauseMs = FAULT_PAUSE_MS_MIN;
       const restMs = loop.rests.nextEndMs();
       if (restMs !== undefined) this.wakeLater(loop, restMs);
@@ -152,14 +164,6 @@ export class OutboxRelay {
       this.wakeLater(loop, loop.faultPauseMs);
       loop.faultPauseMs = Math.min(loop.faultPauseMs * 2, FAULT_PAUSE_MS_MAX);
     }
-  }
-
-  /** Claims until a claim finds nothing; after a stop the relays of other processes are told to go on. */
-  private async claimAll(loop: LaneLoop): Promise<void> {
-    do {
-      if (this.state !== 'running') return this.store.notify(loop.lane);
-      loop.again = false;
-    } while ((await this.claimOnce(loop)) > 0 || loop.again);
   }
 
   private wakeLater(loop: LaneLoop, pauseMs: number): void {

@@ -174,10 +174,9 @@ export class GroupMembership {
   }
 
   private async renew(): Promise<Renewal> {
-    const startedAtMs = performance.now();
-    const views = await this.parts.store.renew(this.membership);
-    if (views !== undefined) this.extendLease(startedAtMs);
-    return views;
+    const { renewal, sentAtMs } = await this.parts.store.renew(this.membership);
+    if (renewal !== undefined) this.extendLease(sentAtMs);
+    return renewal;
   }
 
   private extendLease(fromMs: number): void {

@@ -1,6 +1,6 @@
 import type { Database, Transaction } from '#database';
 import type { MemberView, PartitionView } from './fair-share.js';
-import { LeaseRenewals, type Renewal } from './lease-renewals.js';
+import { LeaseRenewals, type Renewal, type SentRenewal } from './lease-renewals.js';
 
 /** Channel on which a group's name is sent when a member joins, leaves or gives a partition back. */
 export const GROUP_CHANNEL = 'event_log_group';
@@ -51,8 +51,8 @@ interface ViewRow {
  * Concurrency: joining, leaving, giving up the dead and claiming run under one advisory lock per group, each in a short transaction, so
  * a claim is decided on rows that nobody else changes. Renewing a lease, committing and giving one's own partition back take no such
  * lock: each changes only rows that name the caller, and a commit or give-back that comes too late finds another epoch. The renewals of
- * a process are one statement over many groups. It waits for no row: one that is locked is about to be deleted, by a claim that gives
- * the member up, and counts as gone. So a claim that hangs holds up its own group only, and there is nothing to deadlock with.
+ * a process are one statement over many groups. It waits for no row: one that is locked, by a claim that gives the member up or by an
+ * earlier renewal that has lost its client, fails for its own membership only, which asks again. So there is nothing to deadlock with.
  */
 export class GroupStore {
   private readonly renewals: LeaseRenewals;
@@ -78,8 +78,8 @@ export class GroupStore {
     });
   }
 
-  /** Renews the lease and reads the group, together with others. `undefined` when the others gave the member up meanwhile. */
-  renew(membership: Membership): Promise<Renewal> {
+  /** Renews the lease and reads the group, together with others. The renewal is `undefined` when the others gave the member up meanwhile. */
+  renew(membership: Membership): Promise<SentRenewal> {
     return this.renewals.renew(membership);
   }
 
@@ -148,7 +148,7 @@ export class GroupStore {
     });
   }
 
-  private async renewAll(memberships: readonly Membership[]): Promise<Renewal[]> {
+  private async renewAll(memberships: readonly Membership[]): Promise<(Renewal | Error)[]> {
     const asked = memberships.flatMap((membership) => membership.topicIds.map((topicId) => ({ ...membership, topicId })));
     const rows = await this.database.query<ViewRow & { readonly memberId: string; readonly renewed: boolean }>({
       name: 'event_log.renew',
@@ -162,7 +162,9 @@ export class GroupStore {
     });
     return memberships.map((membership) => {
       const ofMember = rows.filter(({ memberId }) => memberId === membership.memberId);
-      return ofMember.every(({ renewed }) => renewed) ? ofMember.map((row) => toView(withLease(row, membership))) : undefined;
+      if (ofMember.every(({ renewed }) => renewed)) return ofMember.map((row) => toView(withLease(row, membership)));
+      const isThere = ofMember.every(({ members }) => members.some(({ memberId }) => memberId === membership.memberId));
+      return isThere ? new Error(`The lease of a member of ${membership.group} is locked.`) : undefined;
     });
   }
 

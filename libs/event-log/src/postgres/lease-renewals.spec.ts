@@ -1,10 +1,12 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { Membership } from './group.store.js';
-import { LeaseRenewals, type Renewal } from './lease-renewals.js';
+import { LeaseRenewals, type Renewal, type SentRenewal } from './lease-renewals.js';
+
+const LEASE_MS = 6_000;
 
 /** Answers when the test says so. */
 class Statements {
-  readonly sent: { members: string[]; resolve: (renewals: Renewal[]) => void; reject: (error: Error) => void }[] = [];
+  readonly sent: { members: string[]; resolve: (renewals: (Renewal | Error)[]) => void; reject: (error: Error) => void }[] = [];
   readonly renewals = new LeaseRenewals(
     (memberships) =>
       new Promise((resolve, reject) => {
@@ -16,8 +18,12 @@ class Statements {
     return this.sent.map(({ members }) => members);
   }
 
-  renew(memberId: string): Promise<Renewal> {
-    return this.renewals.renew({ group: `group of ${memberId}`, topicIds: [1], memberId, leaseMs: 6_000 } satisfies Membership);
+  async renew(memberId: string): Promise<Renewal> {
+    return (await this.sentRenewal(memberId)).renewal;
+  }
+
+  sentRenewal(memberId: string): Promise<SentRenewal> {
+    return this.renewals.renew({ group: `group of ${memberId}`, topicIds: [1], memberId, leaseMs: LEASE_MS } satisfies Membership);
   }
 }
 
@@ -73,5 +79,47 @@ describe('lease-renewals', () => {
     await turn();
     statements.sent[2]?.resolve([seen(4)]);
     expect(await afterwards).toEqual(seen(4));
+  });
+
+  it('rejects one call alone where the answer for it is an error', async () => {
+    const statements = new Statements();
+    const answers = Promise.allSettled([statements.renew('a'), statements.renew('b')]);
+    await turn();
+    const error = new Error('locked');
+    statements.sent[0]?.resolve([error, seen(2)]);
+    expect(await answers).toEqual([
+      { status: 'rejected', reason: error },
+      { status: 'fulfilled', value: seen(2) },
+    ]);
+  });
+
+  it('counts a lease from when its statement was sent, not from a call that waited', async () => {
+    const statements = new Statements();
+    void statements.renew('a');
+    await turn();
+    const waited = statements.sentRenewal('b');
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    const answeredAtMs = performance.now();
+    statements.sent[0]?.resolve([seen(1)]);
+    await turn();
+    statements.sent[1]?.resolve([seen(2)]);
+    expect((await waited).sentAtMs).toBeGreaterThanOrEqual(answeredAtMs);
+  });
+
+  it('gives a statement without an answer up after half a lease, and sends the next one', async () => {
+    vi.useFakeTimers();
+    try {
+      const statements = new Statements();
+      const hanging = expect(statements.renew('a')).rejects.toThrow(`within ${LEASE_MS / 2} ms`);
+      await vi.advanceTimersByTimeAsync(1);
+      const next = statements.renew('b');
+      await vi.advanceTimersByTimeAsync(LEASE_MS / 2);
+      await hanging;
+      expect(statements.members).toEqual([['a'], ['b']]);
+      statements.sent[1]?.resolve([seen(2)]);
+      expect(await next).toEqual(seen(2));
+    } finally {
+      vi.useRealTimers();
+    }
   });
 });

@@ -146,7 +146,7 @@ function reportOf(request: DeliveryRequested, outcome: DeliveryOutcome, failedRe
   return recordsOf(campaignDeliverySettledV1, [settled]);
 }
 
-/** What is told to the gateways: between which two ids rows were written. Of a chunk it goes the way of the report, in the same claim. */
+/** What is told to the gateways: between which two ids rows were written. Of a chunk it goes the way of the report, as a rule in the same claim. */
 function noticeOf(request: DeliveryRequested, inserted: readonly string[]): OutboxRecord[] {
   const sorted = [...inserted].sort();
   const [first] = sorted;
