@@ -1,4 +1,4 @@
-import { createRequire } from 'node:module';
+import { kafkajsPrototype } from './kafkajs-internals.js';
 
 /** Where a partition is paused: it is asked for again within this time of its resumption. */
 export const PAUSED_WAIT_MS = 250;
@@ -30,7 +30,6 @@ interface Activity {
 
 type Batches = Awaited<ReturnType<ConsumerGroup['fetch']>>;
 
-const MODULE = 'kafkajs/src/consumer/consumerGroup.js';
 const FIXED = Symbol('belfry.fetch-wait-fixed');
 /** Heartbeats follow fetches, and three of them belong into a session. */
 const FETCHES_PER_SESSION = 3;
@@ -50,7 +49,7 @@ const endings = new Map<string, Set<() => void>>();
  * @returns whether the fix is in force
  */
 export function fixFetchWait(): boolean {
-  const prototype = loadPrototype();
+  const prototype = kafkajsPrototype<ConsumerGroup>('consumer/consumerGroup.js', ['fetch']);
   if (prototype === undefined) return false;
   if (FIXED in prototype) return true;
   const { fetch } = prototype;
@@ -97,18 +96,4 @@ function chooseWait(group: ConsumerGroup, quietMs: number): number {
   if (group.subscriptionState.paused().length > 0) return PAUSED_WAIT_MS;
   if (quietMs < QUIET_AFTER_MS) return BUSY_WAIT_MS;
   return Math.max(BUSY_WAIT_MS, Math.min(QUIET_WAIT_MS, Math.floor(group.sessionTimeout / FETCHES_PER_SESSION)));
-}
-
-function loadPrototype(): ConsumerGroup | undefined {
-  try {
-    const loaded: unknown = createRequire(import.meta.url)(MODULE);
-    const prototype: unknown = typeof loaded === 'function' ? loaded.prototype : undefined;
-    return isConsumerGroup(prototype) ? prototype : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function isConsumerGroup(value: unknown): value is ConsumerGroup {
-  return typeof value === 'object' && value !== null && 'fetch' in value && typeof value.fetch === 'function';
 }

@@ -1,4 +1,4 @@
-import { createRequire } from 'node:module';
+import { kafkajsPrototype } from './kafkajs-internals.js';
 
 /** The parts of kafkajs' RequestQueue that the fixes rely on. Times are in milliseconds. */
 interface RequestQueue {
@@ -11,7 +11,7 @@ interface RequestQueue {
   scheduleRequestTimeoutCheck: (this: RequestQueue) => void;
 }
 
-const MODULE = 'kafkajs/src/network/requestQueue/index.js';
+const METHODS = ['destroy', 'scheduleCheckPendingRequests', 'scheduleRequestTimeoutCheck'] as const;
 const FIXED = Symbol('belfry.request-queue-fixed');
 
 /** How often a connection looks for requests that were not answered in time. */
@@ -31,7 +31,7 @@ const TIMEOUT_CHECK_MS = 1_000;
  * @see https://github.com/tulios/kafkajs/issues/1704
  */
 export function fixRequestQueue(): boolean {
-  const prototype = loadPrototype();
+  const prototype = kafkajsPrototype<RequestQueue>('network/requestQueue/index.js', METHODS);
   if (prototype === undefined) return false;
   if (FIXED in prototype) return true;
   const { destroy, scheduleCheckPendingRequests, scheduleRequestTimeoutCheck } = prototype;
@@ -64,27 +64,4 @@ function endOverdue(queue: RequestQueue): void {
   const now = Date.now();
   for (const request of queue.inflight.values()) if (now - request.sentAt > request.requestTimeout) request.timeoutRequest();
   if (!queue.isConnected()) queue.destroy();
-}
-
-function loadPrototype(): RequestQueue | undefined {
-  try {
-    const loaded: unknown = createRequire(import.meta.url)(MODULE);
-    const prototype: unknown = typeof loaded === 'function' ? loaded.prototype : undefined;
-    return isRequestQueue(prototype) ? prototype : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function isRequestQueue(value: unknown): value is RequestQueue {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    'destroy' in value &&
-    typeof value.destroy === 'function' &&
-    'scheduleCheckPendingRequests' in value &&
-    typeof value.scheduleCheckPendingRequests === 'function' &&
-    'scheduleRequestTimeoutCheck' in value &&
-    typeof value.scheduleRequestTimeoutCheck === 'function'
-  );
 }
