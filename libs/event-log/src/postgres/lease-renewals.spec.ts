@@ -43,9 +43,11 @@ describe('lease-renewals', () => {
 
   it('sends a lone call in the same turn', async () => {
     const statements = new Statements();
-    void statements.renew('a');
+    const answer = statements.renew('a');
     await turn();
     expect(statements.members).toEqual([['a']]);
+    statements.sent[0]?.resolve([seen(1)]);
+    expect(await answer).toEqual(seen(1));
   });
 
   it('keeps what is called while a statement is on its way for the next one', async () => {
