@@ -6,6 +6,7 @@ import { FULL_STACK_APPS, type Stack, startStack } from '../support/stack.js';
 import { atLeast, atMost, type BenchOptions, type BenchResult, median } from './bench.js';
 import { LoopDelays } from './event-loop-delay.js';
 import { makePushAudience } from '../support/push-audience.js';
+import { readTableBytes, readWalBytes } from './postgres-bytes.js';
 
 /** Messages of one round: one device for each subscriber. */
 export const PIPELINE_MESSAGES = 20_000;
@@ -32,6 +33,10 @@ export interface PipelineRound {
   /** Requests beyond one per message. */
   readonly duplicates: number;
   readonly loopDelayP99Ms: number;
+  /** Written ahead by Postgres. */
+  readonly walBytes: number;
+  /** By which the table of deliveries grew. */
+  readonly deliveryBytes: number;
 }
 
 /**
@@ -81,6 +86,11 @@ async function runRound({
   const pids = new Map([...stack.pids(), [SINK, service.pid]]);
   const sender = pids.get(SENDER) ?? 0;
   await delays.take(sender);
+  const readBytes = async () => ({
+    walBytes: await readWalBytes(stack.database),
+    deliveryBytes: await readTableBytes(stack.database, 'push.delivery'),
+  });
+  const bytesBefore = await readBytes();
   const cpuBefore = readCpuSeconds(pids);
   const runId = await runs.start(CAMPAIGN);
   const startedMs = performance.now();
@@ -90,6 +100,7 @@ async function runRound({
   const seconds = (performance.now() - startedMs) / 1_000;
   const cpuSeconds = cpuBetween(cpuBefore, readCpuSeconds(pids));
   const { p99Ms } = await delays.take(sender);
+  const bytes = await readBytes();
   const counts = await service.counts();
   if (counts.violations > 0) throw new Error(`${counts.violations} requests broke a rule of Web Push.`);
   const devices = new Set((await service.received()).map(({ deviceId }) => deviceId)).size;
@@ -100,6 +111,8 @@ async function runRound({
     unaccounted: Math.max(PIPELINE_MESSAGES - devices, Math.abs(PIPELINE_MESSAGES - counted)),
     duplicates: counts.accepted - devices,
     loopDelayP99Ms: p99Ms,
+    walBytes: bytes.walBytes - bytesBefore.walBytes,
+    deliveryBytes: bytes.deliveryBytes - bytesBefore.deliveryBytes,
   };
 }
 
@@ -118,6 +131,8 @@ export function describePipeline(rounds: readonly PipelineRound[], targets: Pipe
   const rate = Math.round(median(rounds.map(({ seconds }) => PIPELINE_MESSAGES / seconds)));
   const cpu = per1000((name) => name !== SINK);
   const p99 = median(rounds.map(({ loopDelayP99Ms }) => loopDelayP99Ms));
+  const bytesEach = (what: 'walBytes' | 'deliveryBytes'): number =>
+    Math.round(median(rounds.map((round) => round[what] / PIPELINE_MESSAGES)));
   const worst = (of: (round: PipelineRound) => number): number => Math.max(...rounds.map(of));
   return [
     atLeast('messages, from the trigger to the last count', 'messages/s', rate, targets.messagesPerSecond),
@@ -149,5 +164,7 @@ export function describePipeline(rounds: readonly PipelineRound[], targets: Pipe
       worst(({ duplicates }) => duplicates),
       null,
     ),
+    atMost('write-ahead log per message', 'bytes', bytesEach('walBytes'), null),
+    atMost('row of a delivery with its indexes', 'bytes', bytesEach('deliveryBytes'), null),
   ];
 }

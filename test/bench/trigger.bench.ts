@@ -23,8 +23,8 @@ const WARM_UP_REQUESTS = 2_000;
 const STATEMENTS_MAX = 3;
 const COUNTED_REQUESTS = 1_000;
 const GATEWAY = 'gateway-0';
-/** A statement may begin on the line after its name. */
-const STATEMENT_OF_GATEWAY = /^belfry gateway\|LOG: {2}(?:execute [^:]*|statement): (\s*.*)$/gm;
+/** Its name, if it was prepared, and its text, which may begin on the line after. */
+const STATEMENT_OF_GATEWAY = /^belfry gateway\|LOG: {2}(?:execute ([^:]*)|statement): (\s*.*)$/gm;
 
 const CAMPAIGN = { channels: ['inbox'], audience: { all: true }, title: 'Your contract ends soon', body: 'Renew it now.' };
 
@@ -33,7 +33,9 @@ interface Stretch {
   readonly perSecond: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
-  readonly gatewayCpuMsPerRequest: number;
+  /** Of each process, the delivery of the messages included. */
+  readonly cpuSeconds: ReadonlyMap<string, number>;
+  readonly requests: number;
   /** Requests that were not answered by 202. */
   readonly refused: number;
 }
@@ -53,7 +55,7 @@ export async function run(options: BenchOptions): Promise<BenchReport> {
     return toReport(name, [
       atMost('statements of a request (at most the target)', 'statements', asked.statements, STATEMENTS_MAX),
       atMost('BEGIN and COMMIT of a request, not counted above', 'statements', asked.transactionControl, null),
-      atMost('notifications of the relay per request, not counted above', 'statements', asked.relayNotifications, null),
+      atMost('statements of the relay per request, not counted above', 'statements', asked.relay, null),
       ...describe('alone', alone),
       ...describe('while campaigns of 100,000 run', busy),
     ]);
@@ -65,12 +67,12 @@ export async function run(options: BenchOptions): Promise<BenchReport> {
 async function takeStretch(stack: Stack): Promise<Stretch> {
   const before = readCpuSeconds(stack.pids());
   const result = await load(stack, { duration: SECONDS });
-  const cpuSeconds = cpuBetween(before, readCpuSeconds(stack.pids())).get(GATEWAY) ?? 0;
   return {
+    cpuSeconds: cpuBetween(before, readCpuSeconds(stack.pids())),
+    requests: result['2xx'],
     perSecond: result['2xx'] / result.duration,
     p50Ms: result.latency.p50,
     p99Ms: result.latency.p99,
-    gatewayCpuMsPerRequest: (cpuSeconds / result['2xx']) * 1_000,
     refused: result.non2xx + result.errors,
   };
 }
@@ -114,9 +116,11 @@ async function besideCampaigns(stack: Stack, take: () => Promise<Stretch>): Prom
 interface Asked {
   readonly statements: number;
   readonly transactionControl: number;
-  /** Sent after the commit, one for all requests of the moment; no request waits for them. */
-  readonly relayNotifications: number;
+  /** Carries the rows of many requests into the log at once; no request waits for it. */
+  readonly relay: number;
 }
+
+type AskedFor = keyof Asked;
 
 /** Counts by the server's own log; what the gateway asks at rest in the same time is taken off. */
 async function countStatements(stack: Stack): Promise<Asked> {
@@ -124,8 +128,10 @@ async function countStatements(stack: Stack): Promise<Asked> {
   const [row] = await database.query<{ directory: string }>({ text: "SELECT current_setting('data_directory') AS directory" });
   const logFile = join(dirname(row?.directory ?? ''), 'server.log');
   await configure(database, ["SET log_line_prefix = '%a|'", "SET log_statement = 'all'"]);
-  const read = (): readonly string[] =>
-    [...readFileSync(logFile, 'utf8').matchAll(STATEMENT_OF_GATEWAY)].map((match) => match[1]?.trim() ?? '');
+  const read = (): readonly AskedFor[] =>
+    [...readFileSync(logFile, 'utf8').matchAll(STATEMENT_OF_GATEWAY)].map(([, statementName, text = '']) =>
+      whatFor(statementName, text.trim()),
+    );
   const before = read();
   const startedMs = performance.now();
   await load(stack, { amount: COUNTED_REQUESTS });
@@ -134,15 +140,14 @@ async function countStatements(stack: Stack): Promise<Asked> {
   await sleep(loadMs);
   const atRest = read().slice(before.length + during.length);
   await configure(database, ['RESET log_line_prefix', 'RESET log_statement']);
-  const perRequest = (isCounted: (text: string) => boolean): number =>
-    (during.filter(isCounted).length - atRest.filter(isCounted).length) / COUNTED_REQUESTS;
-  const isControl = (text: string): boolean => /^(BEGIN|COMMIT)/.test(text);
-  const isNotification = (text: string): boolean => text.startsWith('SELECT pg_notify(');
-  return {
-    statements: perRequest((text) => !isControl(text) && !isNotification(text)),
-    transactionControl: perRequest(isControl),
-    relayNotifications: perRequest(isNotification),
-  };
+  const perRequest = (what: AskedFor): number =>
+    (during.filter((each) => each === what).length - atRest.filter((each) => each === what).length) / COUNTED_REQUESTS;
+  return { statements: perRequest('statements'), transactionControl: perRequest('transactionControl'), relay: perRequest('relay') };
+}
+
+function whatFor(statementName: string | undefined, text: string): AskedFor {
+  if (/^(START TRANSACTION|BEGIN|COMMIT)/.test(text)) return 'transactionControl';
+  return statementName?.startsWith('outbox.') === true && statementName !== 'outbox.insert' ? 'relay' : 'statements';
 }
 
 async function configure(database: Database, settings: readonly string[]): Promise<void> {
@@ -152,6 +157,7 @@ async function configure(database: Database, settings: readonly string[]): Promi
 
 function describe(when: string, stretches: readonly Stretch[]): BenchResult[] {
   const middle = (of: (stretch: Stretch) => number): number => median(stretches.map(of));
+  const processes = when === 'alone' ? [...(stretches[0]?.cpuSeconds.keys() ?? [])] : [GATEWAY];
   return [
     atLeast(`requests ${when}`, 'requests/s', Math.round(middle(({ perSecond }) => perSecond)), null),
     atMost(
@@ -166,11 +172,13 @@ function describe(when: string, stretches: readonly Stretch[]): BenchResult[] {
       middle(({ p99Ms }) => p99Ms),
       null,
     ),
-    atMost(
-      `CPU of the gateway per request ${when}`,
-      'ms',
-      middle(({ gatewayCpuMsPerRequest }) => gatewayCpuMsPerRequest),
-      null,
+    ...processes.map((own) =>
+      atMost(
+        `CPU of ${own} per request ${when}`,
+        'ms',
+        middle(({ cpuSeconds, requests }) => ((cpuSeconds.get(own) ?? 0) / requests) * 1_000),
+        null,
+      ),
     ),
     atMost(`requests not accepted ${when}`, 'requests', Math.max(...stretches.map(({ refused }) => refused)), 0),
   ];

@@ -10,6 +10,7 @@ import { CountMessages } from './count-messages/count-messages.js';
 import { CountUnreadController } from './count-unread/count-unread.controller.js';
 import { DeliverInboxConsumer } from './deliver/deliver-inbox.consumer.js';
 import { DeliverInbox } from './deliver/deliver-inbox.js';
+import { DeliverSingleMessages } from './deliver/deliver-single-messages.js';
 import { TraceDeliveries } from './deliver/trace-deliveries.js';
 import { InboxStore } from './inbox.store.js';
 import { ListMessagesController } from './list-messages/list-messages.controller.js';
@@ -49,6 +50,6 @@ export class InboxApiModule {}
 @Module({
   imports: [ContentModule, SubscribersModule],
   controllers: [DeliverInboxConsumer],
-  providers: [CLOCK, InboxStore, DeliverInbox, TraceDeliveries],
+  providers: [CLOCK, InboxStore, DeliverInbox, DeliverSingleMessages, TraceDeliveries],
 })
 export class InboxDeliveryModule {}

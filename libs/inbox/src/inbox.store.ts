@@ -16,6 +16,20 @@ export interface MessageBatch {
   readonly rendered?: readonly RenderedContent[];
 }
 
+/** One row of a message that has nothing to share. */
+export interface SingleRow {
+  readonly messageKey: string;
+  readonly contentId: string;
+  /** RFC 3339. */
+  readonly expiresAt: string;
+  readonly subscriberId: string;
+  /** The personalised fields; absent when the content is the same for everybody. */
+  readonly rendered?: RenderedContent | undefined;
+}
+
+/** The identity of a row. */
+export type SingleKey = Pick<SingleRow, 'messageKey' | 'subscriberId'>;
+
 /** The batch's coordinates within its run. */
 export interface ChunkKey {
   readonly runId: string;
@@ -73,6 +87,44 @@ export class InboxStore {
       values: valuesOf(environmentId, batch),
     });
     return written === subscriberIds.length ? subscriberIds : [...(await this.findDelivered(environmentId, messageKey, subscriberIds, tx))];
+  }
+
+  /**
+   * Writes rows of several messages whose recipients exist, and gives the keys of those that were not there. The order in which rows are
+   * written is the same for everybody: two writers of the same messages wait for each other once.
+   */
+  async insertSingleMessages(environmentId: string, rows: readonly SingleRow[], tx: Sql = this.database): Promise<SingleKey[]> {
+    if (rows.length === 0) return [];
+    return tx.query<SingleKey>({
+      name: 'inbox_insert_single_messages',
+      text: `INSERT INTO inbox.message (environment_id, message_key, content_id, expires_at, delivered_at, subscriber_id, rendered)
+        SELECT $1::uuid, single.message_key, single.content_id, single.expires_at, statement_timestamp(), recipient.id, single.rendered::jsonb
+        FROM unnest($2::uuid[], $3::uuid[], $4::timestamptz[], $5::uuid[], $6::text[])
+          AS single (message_key, content_id, expires_at, subscriber_id, rendered)
+        JOIN subscribers.audience AS recipient ON recipient.environment_id = $1::uuid AND recipient.id = single.subscriber_id
+        ORDER BY recipient.id, single.message_key
+        ON CONFLICT DO NOTHING RETURNING message_key AS "messageKey", subscriber_id AS "subscriberId"`,
+      values: [
+        environmentId,
+        toUuidArray(rows.map((row) => row.messageKey)),
+        toUuidArray(rows.map((row) => row.contentId)),
+        rows.map((row) => row.expiresAt),
+        toUuidArray(rows.map((row) => row.subscriberId)),
+        rows.map((row) => (row.rendered === undefined ? null : JSON.stringify(row.rendered))),
+      ],
+    });
+  }
+
+  /** Those of the given rows that are there, whoever wrote them. */
+  async findSingleMessages(environmentId: string, keys: readonly SingleKey[], tx: Sql = this.database): Promise<SingleKey[]> {
+    if (keys.length === 0) return [];
+    return tx.query<SingleKey>({
+      name: 'inbox_find_single_messages',
+      text: `SELECT message_key AS "messageKey", subscriber_id AS "subscriberId" FROM inbox.message
+        JOIN unnest($2::uuid[], $3::uuid[]) AS single (message_key, subscriber_id) USING (message_key, subscriber_id)
+        WHERE environment_id = $1`,
+      values: [environmentId, toUuidArray(keys.map((key) => key.messageKey)), toUuidArray(keys.map((key) => key.subscriberId))],
+    });
   }
 
   /** Those of the given people who have the message, whoever wrote it. */

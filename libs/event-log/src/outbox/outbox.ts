@@ -66,10 +66,13 @@ export class Outbox {
   }
 }
 
-/** Events as the records of their topic, with the trace that is active now. */
-export function recordsOf<Event>(contract: TopicContract<Event>, events: readonly Event[]): OutboxRecord[] {
+/** Events as the records of their topic, in the trace that is active now or in another one. */
+export function recordsOf<Event>(
+  contract: TopicContract<Event>,
+  events: readonly Event[],
+  traceparent = currentTraceparent(),
+): OutboxRecord[] {
   const { topic, lane } = contract;
-  const traceparent = currentTraceparent();
   const headers = traceparent === undefined ? undefined : { traceparent };
   return events.map((event) => {
     const record = { topic, lane, key: contract.key(event), value: Buffer.from(JSON.stringify(event), 'utf8') };

@@ -1,9 +1,11 @@
 import { Controller } from '@nestjs/common';
 import { Ctx, Payload } from '@nestjs/microservices';
 import { inboxDeliveryRequestedUrgentV1, inboxDeliveryRequestedV1, type DeliveryRequested } from '#contracts';
-import { ConsumeBatch, type BatchContext, type ReceivedEvent, withRecordSpan } from '#event-log';
-import { ATTRIBUTE, countMetric, recordMetric, WideLogger } from '#telemetry';
-import { DeliverInbox, type DeliveryOutcome } from './deliver-inbox.js';
+import { ConsumeBatch, type BatchContext, type ReceivedEvent, withRecordSpan, withRecordSpans } from '#event-log';
+import { ATTRIBUTE, contextFromTraceparent, countMetric, recordMetric, runInContext, WideLogger } from '#telemetry';
+import { InboxMessageUndeliverableError, type InboxFailureReason } from '../inbox.errors.js';
+import { type ChunkRequest, DeliverInbox, type DeliveryOutcome } from './deliver-inbox.js';
+import { DeliverSingleMessages } from './deliver-single-messages.js';
 import { TraceDeliveries } from './trace-deliveries.js';
 
 /** Partitions of campaigns handled at once: two connections fill two cores, more gain nothing. */
@@ -19,6 +21,7 @@ const URGENT_BATCH_RECORDS_MAX = 50;
 export class DeliverInboxConsumer {
   constructor(
     private readonly deliverInbox: DeliverInbox,
+    private readonly deliverSingleMessages: DeliverSingleMessages,
     private readonly traceDeliveries: TraceDeliveries,
     private readonly log: WideLogger,
   ) {}
@@ -29,7 +32,7 @@ export class DeliverInboxConsumer {
     batchRecordsMax: BULK_BATCH_RECORDS_MAX,
   })
   async deliverBulk(@Payload() events: readonly ReceivedEvent<DeliveryRequested>[], @Ctx() context: BatchContext): Promise<void> {
-    await this.deliverEach(events, context);
+    await this.deliverAll(events, context);
   }
 
   @ConsumeBatch(inboxDeliveryRequestedUrgentV1, {
@@ -38,20 +41,50 @@ export class DeliverInboxConsumer {
     batchRecordsMax: URGENT_BATCH_RECORDS_MAX,
   })
   async deliverUrgent(@Payload() events: readonly ReceivedEvent<DeliveryRequested>[], @Ctx() context: BatchContext): Promise<void> {
-    await this.deliverEach(events, context);
+    await this.deliverAll(events, context);
   }
 
-  private async deliverEach(events: readonly ReceivedEvent<DeliveryRequested>[], context: BatchContext): Promise<void> {
+  /** Batches of runs one after the other, single messages all together, whatever topic they came by. */
+  private async deliverAll(events: readonly ReceivedEvent<DeliveryRequested>[], context: BatchContext): Promise<void> {
     for (const received of events) {
+      const { event } = received;
+      if (!isOfChunk(event)) continue;
       await context.heartbeat();
-      await withRecordSpan('deliver inbox batch', received, attributesOf(received.event), () => this.deliverOne(received, context));
+      await withRecordSpan(SPAN_NAME, received, attributesOf(received), () => this.deliverChunk(event, received, context));
       context.finished(received.offset);
     }
+    const singles = events.filter(({ event }) => !isOfChunk(event));
+    if (singles.length > 0) await this.deliverSingles(singles, context);
   }
 
-  private async deliverOne({ event, appendedAt }: ReceivedEvent<DeliveryRequested>, context: BatchContext): Promise<void> {
+  private async deliverChunk(event: ChunkRequest, received: ReceivedEvent<DeliveryRequested>, context: BatchContext): Promise<void> {
     const startedMs = performance.now();
     const outcome = await this.deliverInbox.deliver(event, context, (deliveries) => this.traceDeliveries.show(event, deliveries));
+    this.show(received, outcome, startedMs);
+  }
+
+  /** @throws InboxMessageUndeliverableError when one of them cannot be delivered; all others are finished then */
+  private async deliverSingles(singles: readonly ReceivedEvent<DeliveryRequested>[], context: BatchContext): Promise<void> {
+    await context.heartbeat();
+    const startedMs = performance.now();
+    const outcomes = await withRecordSpans(SPAN_NAME, singles, attributesOf, (traceparentOf) => {
+      const requests = singles.map((received) => ({ event: received.event, traceparent: traceparentOf(received) }));
+      return this.deliverSingleMessages.deliver(requests, context);
+    });
+    const reasons: InboxFailureReason[] = [];
+    for (const [index, received] of singles.entries()) {
+      const outcome = outcomes[index];
+      if (outcome === undefined) continue;
+      runInContext(contextFromTraceparent(received.traceparent), () => this.show(received, outcome, startedMs));
+      const [reason] = Object.keys(outcome.failed) as InboxFailureReason[];
+      if (reason === undefined) context.finished(received.offset);
+      else reasons.push(reason);
+    }
+    const [reason] = reasons;
+    if (reason !== undefined) throw new InboxMessageUndeliverableError(reason);
+  }
+
+  private show({ event, appendedAt }: ReceivedEvent<DeliveryRequested>, outcome: DeliveryOutcome, startedMs: number): void {
     countOutcome(outcome);
     if (outcome.decision !== 'drop') recordMetric('deliveryDuration', (Date.now() - appendedAt.getTime()) / 1_000, INBOX);
     this.log.info('inbox.batch.delivered', {
@@ -66,9 +99,14 @@ export class DeliverInboxConsumer {
   }
 }
 
+const SPAN_NAME = 'deliver inbox batch';
 const INBOX = { [ATTRIBUTE.channel]: 'inbox' };
 
-function attributesOf({ environment_id, chunk, recipient_ids }: DeliveryRequested) {
+function isOfChunk(event: DeliveryRequested): event is ChunkRequest {
+  return event.chunk !== undefined;
+}
+
+function attributesOf({ event: { environment_id, chunk, recipient_ids } }: ReceivedEvent<DeliveryRequested>) {
   return {
     ...INBOX,
     [ATTRIBUTE.environmentId]: environment_id,

@@ -1,19 +1,17 @@
-import { campaignDeliverySettledV1, inboxMessageDeliveredV1, newUuid, type DeliveryRequested } from '#contracts';
+import { campaignDeliverySettledV1, inboxMessageDeliveredV1, newUuid } from '#contracts';
 import { ContentStore } from '#content';
 import { Outbox } from '#event-log';
 import { SubscriberStore } from '#subscribers';
 import { createTestDatabase, FixedClock, type TestDatabase } from '#testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { InboxMessageUndeliverableError } from '../inbox.errors.js';
 import { InboxStore } from '../inbox.store.js';
 import { InboxFixture } from '../testing/inbox-fixture.store.js';
-import { DeliverInbox } from './deliver-inbox.js';
+import { type ChunkRequest, DeliverInbox } from './deliver-inbox.js';
 
 const PLAIN = { title: 'Your contract ends soon', body: 'Renew it now.' };
 const PERSONAL = { title: 'Hello {{ subscriber.name }}', body: 'Renew it now.' };
 const ALIVE = { heartbeat: () => Promise.resolve() };
 const NOW = '2026-11-22T12:00:00.000Z';
-const PAST = '2026-11-22T11:59:59.999Z';
 
 describe('deliver-inbox', () => {
   let test: TestDatabase;
@@ -29,7 +27,7 @@ describe('deliver-inbox', () => {
     deliverInbox = makeDeliverInbox(test, new InboxStore(test.database));
   });
 
-  const deliver = (request: DeliveryRequested) => deliverInbox.deliver(request, ALIVE);
+  const deliver = (request: ChunkRequest) => deliverInbox.deliver(request, ALIVE);
   const reports = async () =>
     (await fixture.readOutbox()).filter(({ topic }) => topic === campaignDeliverySettledV1.topic).map(({ event }) => event);
   const notices = async () =>
@@ -41,7 +39,7 @@ describe('deliver-inbox', () => {
     });
     return rows.map(({ lane }) => lane);
   };
-  const holders = async (request: DeliveryRequested) => (await fixture.readMessages(request.message_key)).map((row) => row.subscriber_id);
+  const holders = async (request: ChunkRequest) => (await fixture.readMessages(request.message_key)).map((row) => row.subscriber_id);
 
   it('writes one message per recipient of a running run and reports and announces them in the same transaction', async () => {
     const recipientIds = await fixture.addSubscribers(3);
@@ -237,40 +235,6 @@ describe('deliver-inbox', () => {
     });
     await delivery;
     expect(await holders(request)).toEqual(recipientIds);
-  });
-
-  it('delivers a single message without a run and reports to nobody', async () => {
-    const [subscriberId = ''] = await fixture.addSubscribers(1);
-    const request = fixture.singleRequest({ contentId: await fixture.addContent(PLAIN), subscriberId });
-    expect(await deliver(request)).toMatchObject({ decision: 'deliver', inserted: 1, delivered: 1 });
-    expect(await deliver(request)).toMatchObject({ inserted: 0, delivered: 1 });
-    expect(await holders(request)).toEqual([subscriberId]);
-    expect(await reports()).toEqual([]);
-    expect(await lanes()).toEqual(['urgent']);
-    expect(await notices()).toHaveLength(1);
-  });
-
-  it('refuses a single message that cannot be delivered, so that it becomes a dead letter', async () => {
-    const [nameless = '', gone = ''] = await fixture.addSubscribers(2);
-    await fixture.removeSubscriber(gone);
-    const contentId = await fixture.addContent(PERSONAL);
-    for (const [request, reason] of [
-      [fixture.singleRequest({ contentId, subscriberId: nameless }), 'content_render_failed'],
-      [fixture.singleRequest({ contentId, subscriberId: gone }), 'subscriber_gone'],
-      [fixture.singleRequest({ contentId: newUuid(), subscriberId: nameless }), 'content_missing'],
-    ] as const) {
-      const failure = await deliver(request).catch((error: unknown) => error);
-      expect(failure).toBeInstanceOf(InboxMessageUndeliverableError);
-      expect(failure).toMatchObject({ details: { reason } });
-    }
-    expect(await fixture.readOutbox()).toEqual([]);
-  });
-
-  it('sends no expired single message', async () => {
-    const [subscriberId = ''] = await fixture.addSubscribers(1);
-    const request = fixture.singleRequest({ contentId: await fixture.addContent(PLAIN), subscriberId, expiresAt: PAST });
-    expect(await deliver(request)).toMatchObject({ decision: 'expire', inserted: 0, delivered: 0, expired: 1 });
-    expect(await fixture.readOutbox()).toEqual([]);
   });
 });
 

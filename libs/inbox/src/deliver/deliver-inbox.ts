@@ -4,12 +4,15 @@ import { ContentStore } from '#content';
 import { Database, isUniqueViolation, type Transaction } from '#database';
 import { Outbox, type OutboxRecord, RecordSubjectUnknownError, recordsOf } from '#event-log';
 import { SubscriberStore } from '#subscribers';
-import { InboxMessageUndeliverableError, type InboxFailureReason } from '../inbox.errors.js';
+import type { InboxFailureReason } from '../inbox.errors.js';
 import { InboxStore } from '../inbox.store.js';
 import type { WorkProgress } from '../work-progress.js';
 import { decideBatch, type BatchDecision } from './decide-batch.js';
 import { renderRecipients, type PreparedRecipients } from './render-recipients.js';
 import type { TracedDeliveries } from './trace-deliveries.js';
+
+/** A request for one batch of a run. */
+export type ChunkRequest = DeliveryRequested & { readonly chunk: NonNullable<DeliveryRequested['chunk']> };
 
 /** What became of one request, for the log. The counts are absolute: a repeat of the request gives the same ones, but for `inserted`. */
 export interface DeliveryOutcome {
@@ -24,10 +27,9 @@ export interface DeliveryOutcome {
 }
 
 /**
- * Delivers one requested batch to the inboxes. One transaction per request: lock the batch, write what is missing, count what exists,
- * report both. Therefore a crash at any moment leaves either nothing or everything, and a repeat (redelivery, re-emission, a zombie's
- * late work) waits at the lock, writes nothing and reports the same counts. Single messages have no run: no lock, no report; the unique
- * key of the rows alone makes the repeat harmless.
+ * Delivers one requested batch of a run to the inboxes. One transaction per request: lock the batch, write what is missing, count what
+ * exists, report both. Therefore a crash at any moment leaves either nothing or everything, and a repeat (redelivery, re-emission, a
+ * zombie's late work) waits at the lock, writes nothing and reports the same counts.
  */
 @Injectable()
 export class DeliverInbox {
@@ -42,16 +44,13 @@ export class DeliverInbox {
 
   /**
    * @param onCommitted told once whose messages were written and whose could not be
-   * @throws InboxMessageUndeliverableError when a single message cannot be delivered, RecordSubjectUnknownError when the environment has no
-   *   such batch
+   * @throws RecordSubjectUnknownError when the environment has no such batch
    */
   async deliver(
-    request: DeliveryRequested,
+    request: ChunkRequest,
     progress: WorkProgress,
     onCommitted: (deliveries: TracedDeliveries) => void = () => undefined,
   ): Promise<DeliveryOutcome> {
-    // A single message has no lock: several handlers may write it at once.
-    if (request.chunk === undefined) return this.attempt(request, { progress, onCommitted, isRepeat: true });
     try {
       return await this.attempt(request, { progress, onCommitted, isRepeat: false });
     } catch (error) {
@@ -61,7 +60,7 @@ export class DeliverInbox {
     }
   }
 
-  private async attempt(request: DeliveryRequested, { progress, onCommitted, isRepeat }: Attempt): Promise<DeliveryOutcome> {
+  private async attempt(request: ChunkRequest, { progress, onCommitted, isRepeat }: Attempt): Promise<DeliveryOutcome> {
     return this.database.transaction(async (tx) => {
       const decision = await this.decide(request, tx);
       if (decision === 'drop') return DROPPED;
@@ -80,17 +79,12 @@ export class DeliverInbox {
     });
   }
 
-  private async decide(request: DeliveryRequested, tx: Transaction): Promise<BatchDecision> {
-    if (request.chunk === undefined) return this.isExpired(request) ? 'expire' : 'deliver';
+  private async decide(request: ChunkRequest, tx: Transaction): Promise<BatchDecision> {
     const chunk = { runId: request.chunk.run_id, chunkNo: request.chunk.chunk_no };
     const gate = await this.inbox.lockDelivery(request.environment_id, chunk, tx);
     if (gate === undefined) throw new RecordSubjectUnknownError(`The environment has no chunk ${chunk.chunkNo} of a run ${chunk.runId}.`);
     // Asked behind the lock: who waited for it must not deliver what its predecessor has just counted as expired.
-    return decideBatch(gate, this.isExpired(request));
-  }
-
-  private isExpired(request: DeliveryRequested): boolean {
-    return Date.parse(request.expires_at) <= this.clock.now().getTime();
+    return decideBatch(gate, Date.parse(request.expires_at) <= this.clock.now().getTime());
   }
 
   /** Finds the content and renders it where it is personal; what is not is written for everybody who exists. */
@@ -132,13 +126,8 @@ const DROPPED: DeliveryOutcome = { decision: 'drop', inserted: 0, delivered: 0, 
 const NO_FAILURES: ReadonlyMap<string, InboxFailureReason> = new Map();
 const NOBODY: PreparedRecipients = { subscriberIds: [], failures: NO_FAILURES };
 
-/** What is told to the run. A single message has none: that it cannot be delivered is an error of its record. */
-function reportOf(request: DeliveryRequested, outcome: DeliveryOutcome, failedRecipients: FailedRecipients): OutboxRecord[] {
-  if (request.chunk === undefined) {
-    const [reason] = Object.keys(outcome.failed) as InboxFailureReason[];
-    if (reason !== undefined) throw new InboxMessageUndeliverableError(reason);
-    return [];
-  }
+/** What is told to the run. */
+function reportOf(request: ChunkRequest, outcome: DeliveryOutcome, failedRecipients: FailedRecipients): OutboxRecord[] {
   const { delivered, failed, expired, cancelled } = outcome;
   const counts = { delivered, failed: { ...failed }, expired, cancelled, pending: 0 };
   const named = Object.keys(failedRecipients).length === 0 ? {} : { failed_recipients: failedRecipients };
@@ -146,16 +135,15 @@ function reportOf(request: DeliveryRequested, outcome: DeliveryOutcome, failedRe
   return recordsOf(campaignDeliverySettledV1, [settled]);
 }
 
-/** What is told to the gateways: between which two ids rows were written. Of a chunk it goes the way of the report, as a rule in the same claim. */
-function noticeOf(request: DeliveryRequested, inserted: readonly string[]): OutboxRecord[] {
+/** What is told to the gateways: between which two ids rows were written. It goes the way of the report, as a rule in the same claim. */
+function noticeOf(request: ChunkRequest, inserted: readonly string[]): OutboxRecord[] {
   const sorted = [...inserted].sort();
   const [first] = sorted;
   const last = sorted.at(-1);
   if (first === undefined || last === undefined) return [];
   const { environment_id, message_key } = request;
   const notice = { environment_id, message_key, first_recipient_id: first, last_recipient_id: last };
-  const records = recordsOf(inboxMessageDeliveredV1, [notice]);
-  return request.chunk === undefined ? records : records.map((record) => ({ ...record, lane: 'bulk' }));
+  return recordsOf(inboxMessageDeliveredV1, [notice]).map((record) => ({ ...record, lane: 'bulk' }));
 }
 
 /** Why those have no message who have none: the reason that was found, or else that they do not exist any more. */
@@ -169,11 +157,11 @@ function findFailures(
   return new Map(undelivered.map((id) => [id, found.get(id) ?? 'subscriber_gone']));
 }
 
-function toMessageBatch(request: DeliveryRequested, prepared: PreparedRecipients) {
+function toMessageBatch(request: ChunkRequest, prepared: PreparedRecipients) {
   return {
     messageKey: request.message_key,
     contentId: request.content_id,
-    runId: request.chunk?.run_id ?? null,
+    runId: request.chunk.run_id,
     expiresAt: request.expires_at,
     subscriberIds: prepared.subscriberIds,
     rendered: prepared.rendered,
