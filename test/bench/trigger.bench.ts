@@ -140,8 +140,10 @@ async function countStatements(stack: Stack): Promise<Asked> {
   await sleep(loadMs);
   const atRest = read().slice(before.length + during.length);
   await configure(database, ['RESET log_line_prefix', 'RESET log_statement']);
+  // To the hundredth: a poll more or less in these seconds belongs to no request.
   const perRequest = (what: AskedFor): number =>
-    (during.filter((each) => each === what).length - atRest.filter((each) => each === what).length) / COUNTED_REQUESTS;
+    Math.round(((during.filter((each) => each === what).length - atRest.filter((each) => each === what).length) / COUNTED_REQUESTS) * 100) /
+    100;
   return { statements: perRequest('statements'), transactionControl: perRequest('transactionControl'), relay: perRequest('relay') };
 }
 

@@ -15,15 +15,15 @@ const METHODS = ['destroy', 'scheduleCheckPendingRequests', 'scheduleRequestTime
 const FIXED = Symbol('belfry.request-queue-fixed');
 
 /** How often a connection looks for requests that were not answered in time. */
-const TIMEOUT_CHECK_MS = 1_000;
+const TIMEOUT_CHECK_MS = 3_000;
 
 /**
  * Stops two idle loops in the request queue of kafkajs 2.2.4, of which every connection has one:
  *
  * - It re-arms a timer with a negative delay for ever, about once per millisecond, also when no request waits (35 ms of CPU a second for a
  *   producer and three consumers; 7 ms with the fix). Where nothing waits, no timer is needed: the next request looks at the queue itself.
- * - It looks ten times a second for requests whose answer is overdue. Ours may take 30 seconds: once a second does, for all connections of
- *   the process at the same moment, so that it wakes once.
+ * - It looks ten times a second for requests whose answer is overdue. Ours may take 30 seconds: every three seconds does, for all
+ *   connections of the process at the same moment, so that it wakes once.
  *
  * Guarded: another version of kafkajs, in which a method is missing or is another one, is left as it is.
  *
