@@ -4,7 +4,8 @@ import { inboxDeliveryRequestedUrgentV1, inboxDeliveryRequestedV1, type Delivery
 import { ConsumeBatch, type BatchContext, type ReceivedEvent, withRecordSpan, withRecordSpans } from '#event-log';
 import { ATTRIBUTE, contextFromTraceparent, countMetric, recordMetric, runInContext, WideLogger } from '#telemetry';
 import { InboxMessageUndeliverableError, type InboxFailureReason } from '../inbox.errors.js';
-import { type ChunkRequest, DeliverInbox, type DeliveryOutcome } from './deliver-inbox.js';
+import { isOfChunk, type ChunkRequest } from './chunk-request.js';
+import { DeliverInbox, type DeliveryOutcome } from './deliver-inbox.js';
 import { DeliverSingleMessages } from './deliver-single-messages.js';
 import { TraceDeliveries } from './trace-deliveries.js';
 
@@ -71,17 +72,17 @@ export class DeliverInboxConsumer {
       const requests = singles.map((received) => ({ event: received.event, traceparent: traceparentOf(received) }));
       return this.deliverSingleMessages.deliver(requests, context);
     });
-    const reasons: InboxFailureReason[] = [];
+    let failure: InboxMessageUndeliverableError | undefined;
     for (const [index, received] of singles.entries()) {
       const outcome = outcomes[index];
       if (outcome === undefined) continue;
-      runInContext(contextFromTraceparent(received.traceparent), () => this.show(received, outcome, startedMs));
       const [reason] = Object.keys(outcome.failed) as InboxFailureReason[];
-      if (reason === undefined) context.finished(received.offset);
-      else reasons.push(reason);
+      if (reason === undefined) {
+        runInContext(contextFromTraceparent(received.traceparent), () => this.show(received, outcome, startedMs));
+        context.finished(received.offset);
+      } else failure ??= new InboxMessageUndeliverableError(reason);
     }
-    const [reason] = reasons;
-    if (reason !== undefined) throw new InboxMessageUndeliverableError(reason);
+    if (failure !== undefined) throw failure;
   }
 
   private show({ event, appendedAt }: ReceivedEvent<DeliveryRequested>, outcome: DeliveryOutcome, startedMs: number): void {
@@ -101,10 +102,6 @@ export class DeliverInboxConsumer {
 
 const SPAN_NAME = 'deliver inbox batch';
 const INBOX = { [ATTRIBUTE.channel]: 'inbox' };
-
-function isOfChunk(event: DeliveryRequested): event is ChunkRequest {
-  return event.chunk !== undefined;
-}
 
 function attributesOf({ event: { environment_id, chunk, recipient_ids } }: ReceivedEvent<DeliveryRequested>) {
   return {

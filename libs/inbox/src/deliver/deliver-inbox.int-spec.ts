@@ -6,7 +6,8 @@ import { createTestDatabase, FixedClock, type TestDatabase } from '#testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { InboxStore } from '../inbox.store.js';
 import { InboxFixture } from '../testing/inbox-fixture.store.js';
-import { type ChunkRequest, DeliverInbox } from './deliver-inbox.js';
+import type { ChunkRequest } from './chunk-request.js';
+import { DeliverInbox } from './deliver-inbox.js';
 
 const PLAIN = { title: 'Your contract ends soon', body: 'Renew it now.' };
 const PERSONAL = { title: 'Hello {{ subscriber.name }}', body: 'Renew it now.' };

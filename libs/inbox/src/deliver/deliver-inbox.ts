@@ -7,12 +7,10 @@ import { SubscriberStore } from '#subscribers';
 import type { InboxFailureReason } from '../inbox.errors.js';
 import { InboxStore } from '../inbox.store.js';
 import type { WorkProgress } from '../work-progress.js';
+import type { ChunkRequest } from './chunk-request.js';
 import { decideBatch, type BatchDecision } from './decide-batch.js';
 import { renderRecipients, type PreparedRecipients } from './render-recipients.js';
 import type { TracedDeliveries } from './trace-deliveries.js';
-
-/** A request for one batch of a run. */
-export type ChunkRequest = DeliveryRequested & { readonly chunk: NonNullable<DeliveryRequested['chunk']> };
 
 /** What became of one request, for the log. The counts are absolute: a repeat of the request gives the same ones, but for `inserted`. */
 export interface DeliveryOutcome {

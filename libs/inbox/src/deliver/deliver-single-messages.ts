@@ -64,7 +64,8 @@ export class DeliverSingleMessages {
   }
 
   /** Finds the contents and renders those that are personal; a request of an unknown content has no rows. */
-  private async prepare(environmentId: string, due: readonly SingleRequest[], work: Work): Promise<Map<SingleRequest, Prepared>> {
+  private async prepare(environmentId: string, due: readonly SingleRequest[], work: Work): Promise<ReadonlyMap<SingleRequest, Prepared>> {
+    if (due.length === 0) return new Map();
     const contents = await this.contents.findMany(environmentId, [...new Set(due.map(({ event }) => event.content_id))], work.tx);
     const personal = due.filter(({ event }) => contents.get(event.content_id)?.personalised === true);
     const readers = [...new Set(personal.flatMap(({ event }) => event.recipient_ids))];

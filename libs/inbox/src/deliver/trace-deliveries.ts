@@ -1,7 +1,8 @@
 import { Injectable } from '@nestjs/common';
-import { encodeMessageId, type DeliveryRequested } from '#contracts';
+import { encodeMessageId } from '#contracts';
 import { addSpan, ATTRIBUTE, DeliverySampler, isTracing } from '#telemetry';
 import type { InboxFailureReason } from '../inbox.errors.js';
+import type { ChunkRequest } from './chunk-request.js';
 
 /** Whose message was written, and whose could not be. */
 export interface TracedDeliveries {
@@ -11,15 +12,15 @@ export interface TracedDeliveries {
 
 /**
  * Spans of single deliveries below the span of their batch: of each one that failed, and of a campaign's those that the sampler chose. A
- * single message has its batch to itself and needs none.
+ * single message has a span of its own already.
  */
 @Injectable()
 export class TraceDeliveries {
   constructor(private readonly sampler: DeliverySampler) {}
 
   /** Call it once per batch, after the commit. */
-  show(request: DeliveryRequested, { inserted, failures }: TracedDeliveries): void {
-    if (!isTracing() || request.chunk === undefined) return;
+  show(request: ChunkRequest, { inserted, failures }: TracedDeliveries): void {
+    if (!isTracing()) return;
     for (const [subscriberId, reason] of failures) showOne(request, encodeMessageId(request.message_key, subscriberId), reason);
     for (const subscriberId of inserted) {
       const messageId = encodeMessageId(request.message_key, subscriberId);
@@ -28,7 +29,7 @@ export class TraceDeliveries {
   }
 }
 
-function showOne(request: DeliveryRequested, messageId: string, reason?: InboxFailureReason): void {
+function showOne(request: ChunkRequest, messageId: string, reason?: InboxFailureReason): void {
   addSpan('deliver inbox message', {
     ...(reason !== undefined && { failure: reason }),
     attributes: {
@@ -37,7 +38,7 @@ function showOne(request: DeliveryRequested, messageId: string, reason?: InboxFa
       [ATTRIBUTE.messageId]: messageId,
       [ATTRIBUTE.outcome]: reason === undefined ? 'delivered' : 'failed',
       ...(reason !== undefined && { [ATTRIBUTE.reason]: reason }),
-      ...(request.chunk !== undefined && { [ATTRIBUTE.runId]: request.chunk.run_id }),
+      [ATTRIBUTE.runId]: request.chunk.run_id,
     },
   });
 }
