@@ -12,7 +12,8 @@ import { growAudience } from './inbox-audience.js';
 
 /**
  * `POST /v1/messages` on Kafka, every app a process of its own: requests per second and latency alone and while campaigns of 100,000 run,
- * the gateway's CPU per request, and the statements of a request as Postgres logged them. The client shares the machine's cores.
+ * the CPU of every process per request, delivery included, and the statements of a request as Postgres logged them. The client shares the
+ * machine's cores.
  */
 export const name = 'trigger';
 

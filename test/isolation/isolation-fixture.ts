@@ -130,8 +130,9 @@ export class IsolationFixture {
     const ids: string[] = [];
     for (let index = 0; index < count; index += 1) {
       const messageKey = newUuid(startMs + index);
-      const batch = { messageKey, contentId, runId: null, expiresAt: LATER, subscriberIds: [subscriberId], rendered: undefined };
-      await new InboxStore(database).insertMessages(tenant.environmentId, batch);
+      await new InboxStore(database).insertSingleMessages(tenant.environmentId, [
+        { messageKey, contentId, expiresAt: LATER, subscriberId },
+      ]);
       ids.push(encodeMessageId(messageKey, subscriberId));
     }
     return ids;

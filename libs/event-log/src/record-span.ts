@@ -1,14 +1,5 @@
 import type { Attributes, Span } from '@opentelemetry/api';
-import {
-  contextFromTraceparent,
-  currentTraceparent,
-  isTracing,
-  recordFailure,
-  type SpanRequest,
-  startSpan,
-  traceparentOf,
-  withSpan,
-} from '#telemetry';
+import { contextFromTraceparent, currentTraceparent, recordFailure, type SpanRequest, startSpan, withSpan } from '#telemetry';
 import type { ReceivedEvent } from './consume-batch.js';
 
 /** What is done for one record, in the record's own trace, whatever else came in its batch. */
@@ -21,30 +12,30 @@ export async function withRecordSpan<Result>(
   return withSpan(name, requestOf(received, attributes), work);
 }
 
+/** A record and the span of the work for it. */
+export interface RecordSpan<Received> {
+  readonly received: Received;
+  readonly span: Span;
+}
+
 /**
- * What is done for several records at once: a span in the trace of each, whatever else came in its batch. A rejection marks them all as
- * failed and is passed on.
- *
- * @param work is told how to name the span of a record, for what comes of it
+ * What is done for several records at once: a span in the trace of each, whatever else came in its batch. They are over when the work is; a
+ * rejection marks them all as failed and is passed on.
  */
 export async function withRecordSpans<Received extends ReceivedEvent<unknown>, Result>(
   name: string,
   records: readonly Received[],
   attributesOf: (received: Received) => Attributes,
-  work: (traceparentOfRecord: (received: Received) => string | undefined) => Promise<Result>,
+  work: (members: readonly RecordSpan<Received>[]) => Promise<Result>,
 ): Promise<Result> {
-  if (!isTracing()) return work(({ traceparent }) => traceparent);
-  const spans = new Map(records.map((received) => [received, startSpan(name, requestOf(received, attributesOf(received)))]));
+  const members = records.map((received) => ({ received, span: startSpan(name, requestOf(received, attributesOf(received))) }));
   try {
-    return await work((received) => {
-      const span = spans.get(received);
-      return span === undefined ? received.traceparent : traceparentOf(span);
-    });
+    return await work(members);
   } catch (error) {
-    for (const span of spans.values()) recordFailure(span, error);
+    for (const { span } of members) recordFailure(span, error);
     throw error;
   } finally {
-    for (const span of spans.values()) span.end();
+    for (const { span } of members) span.end();
   }
 }
 

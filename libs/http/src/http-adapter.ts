@@ -39,8 +39,8 @@ const PATH_PARAMETER_CHARACTERS_MAX = 1_024;
 const CONNECTION_IDLE_MS_MAX = 2 * HEARTBEAT_MS_MAX;
 
 /**
- * Looks for headers that are overdue within the time that they may take: Node's default of one look in 30 s would make shorter limits
- * meaningless, and each look wakes a process at rest.
+ * How many looks for overdue headers fall into the time that they may take, so that they are up to a quarter late. Node's one look in 30 s
+ * would make shorter limits meaningless; more of them would wake a process at rest.
  */
 const TIMEOUT_CHECKS = 4;
 

@@ -56,7 +56,7 @@ export const httpConfig = defineConfig('http', {
     describe: 'Time in which a client must have sent its whole request; a streamed upload also waits for the database within it.',
   }),
   headersTimeoutMs: setting('BELFRY_HTTP_HEADERS_TIMEOUT_MS', integerText({ min: 500, max: 60_000 }).default(10_000), {
-    describe: 'Time in which a client must have sent its headers.',
+    describe: 'Time in which a client must have sent its headers; it is cut off up to a quarter later.',
   }),
   keepAliveTimeoutMs: setting('BELFRY_HTTP_KEEP_ALIVE_TIMEOUT_MS', integerText({ min: 1_000, max: 600_000 }).default(72_000), {
     describe: 'How long an idle connection is kept; longer than the idle time-out of the load balancer in front.',

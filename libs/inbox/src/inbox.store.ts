@@ -7,7 +7,7 @@ import type { DeliveryGate } from './deliver/decide-batch.js';
 export interface MessageBatch {
   readonly messageKey: string;
   readonly contentId: string;
-  readonly runId: string | null;
+  readonly runId: string;
   /** RFC 3339. */
   readonly expiresAt: string;
   /** Ascending by subscriber id, without repeats: sorted rows touch each index page once and lock in one order. */
@@ -16,7 +16,7 @@ export interface MessageBatch {
   readonly rendered?: readonly RenderedContent[];
 }
 
-/** One row of a message that has nothing to share. */
+/** The row of a single message. */
 export interface SingleRow {
   readonly messageKey: string;
   readonly contentId: string;
@@ -36,7 +36,7 @@ export interface ChunkKey {
   readonly chunkNo: number;
 }
 
-/** All SQL of the delivery stage: the gate, the bulk writer and the recount. */
+/** All SQL of the delivery stage: the gate, the writers of batches and of single messages, and who has what. */
 @Injectable()
 export class InboxStore {
   constructor(private readonly database: Database) {}

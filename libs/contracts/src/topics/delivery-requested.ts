@@ -24,7 +24,15 @@ export const deliveryRequestedSchema = z.object({
 
 export type DeliveryRequested = z.infer<typeof deliveryRequestedSchema>;
 
+/** A request for one batch of a run; every other one is for a single message. */
+export type ChunkDeliveryRequested = DeliveryRequested & { readonly chunk: NonNullable<DeliveryRequested['chunk']> };
+
+/** Whether a request is for a batch of a run. */
+export function isOfChunk(event: DeliveryRequested): event is ChunkDeliveryRequested {
+  return event.chunk !== undefined;
+}
+
 /** Key of a delivery request: its chunk, or the message for a single one. */
 export function deliveryKey(event: DeliveryRequested): string {
-  return event.chunk === undefined ? event.message_key : `${event.chunk.run_id}:${event.chunk.chunk_no}`;
+  return isOfChunk(event) ? `${event.chunk.run_id}:${event.chunk.chunk_no}` : event.message_key;
 }

@@ -1,10 +1,24 @@
 import { Controller } from '@nestjs/common';
 import { Ctx, Payload } from '@nestjs/microservices';
-import { inboxDeliveryRequestedUrgentV1, inboxDeliveryRequestedV1, type DeliveryRequested } from '#contracts';
+import {
+  inboxDeliveryRequestedUrgentV1,
+  inboxDeliveryRequestedV1,
+  isOfChunk,
+  type ChunkDeliveryRequested,
+  type DeliveryRequested,
+} from '#contracts';
 import { ConsumeBatch, type BatchContext, type ReceivedEvent, withRecordSpan, withRecordSpans } from '#event-log';
-import { ATTRIBUTE, contextFromTraceparent, countMetric, recordMetric, runInContext, WideLogger } from '#telemetry';
+import {
+  ATTRIBUTE,
+  contextFromTraceparent,
+  countMetric,
+  recordFailure,
+  recordMetric,
+  runInContext,
+  traceparentOf,
+  WideLogger,
+} from '#telemetry';
 import { InboxMessageUndeliverableError, type InboxFailureReason } from '../inbox.errors.js';
-import { isOfChunk, type ChunkRequest } from './chunk-request.js';
 import { DeliverInbox, type DeliveryOutcome } from './deliver-inbox.js';
 import { DeliverSingleMessages } from './deliver-single-messages.js';
 import { TraceDeliveries } from './trace-deliveries.js';
@@ -45,7 +59,11 @@ export class DeliverInboxConsumer {
     await this.deliverAll(events, context);
   }
 
-  /** Batches of runs one after the other, single messages all together, whatever topic they came by. */
+  /**
+   * Batches of runs one after the other, single messages all together, whatever topic they came by.
+   *
+   * @throws InboxMessageUndeliverableError when a single message cannot be delivered; all others are finished then
+   */
   private async deliverAll(events: readonly ReceivedEvent<DeliveryRequested>[], context: BatchContext): Promise<void> {
     for (const received of events) {
       const { event } = received;
@@ -55,37 +73,56 @@ export class DeliverInboxConsumer {
       context.finished(received.offset);
     }
     const singles = events.filter(({ event }) => !isOfChunk(event));
-    if (singles.length > 0) await this.deliverSingles(singles, context);
-  }
-
-  private async deliverChunk(event: ChunkRequest, received: ReceivedEvent<DeliveryRequested>, context: BatchContext): Promise<void> {
-    const startedMs = performance.now();
-    const outcome = await this.deliverInbox.deliver(event, context, (deliveries) => this.traceDeliveries.show(event, deliveries));
-    this.show(received, outcome, startedMs);
-  }
-
-  /** @throws InboxMessageUndeliverableError when one of them cannot be delivered; all others are finished then */
-  private async deliverSingles(singles: readonly ReceivedEvent<DeliveryRequested>[], context: BatchContext): Promise<void> {
-    await context.heartbeat();
-    const startedMs = performance.now();
-    const outcomes = await withRecordSpans(SPAN_NAME, singles, attributesOf, (traceparentOf) => {
-      const requests = singles.map((received) => ({ event: received.event, traceparent: traceparentOf(received) }));
-      return this.deliverSingleMessages.deliver(requests, context);
-    });
     let failure: InboxMessageUndeliverableError | undefined;
-    for (const [index, received] of singles.entries()) {
-      const outcome = outcomes[index];
-      if (outcome === undefined) continue;
-      const [reason] = Object.keys(outcome.failed) as InboxFailureReason[];
-      if (reason === undefined) {
-        runInContext(contextFromTraceparent(received.traceparent), () => this.show(received, outcome, startedMs));
-        context.finished(received.offset);
-      } else failure ??= new InboxMessageUndeliverableError(reason);
+    for (const environmentId of new Set(singles.map(({ event }) => event.environment_id))) {
+      const own = singles.filter(({ event }) => event.environment_id === environmentId);
+      failure = (await this.deliverSingles(environmentId, own, context)) ?? failure;
     }
     if (failure !== undefined) throw failure;
   }
 
-  private show({ event, appendedAt }: ReceivedEvent<DeliveryRequested>, outcome: DeliveryOutcome, startedMs: number): void {
+  private async deliverChunk(
+    event: ChunkDeliveryRequested,
+    received: ReceivedEvent<DeliveryRequested>,
+    context: BatchContext,
+  ): Promise<void> {
+    const startedMs = performance.now();
+    const outcome = await this.deliverInbox.deliver(event, context, (deliveries) => this.traceDeliveries.show(event, deliveries));
+    this.show(received, outcome, { duration_ms: Math.round(performance.now() - startedMs) });
+  }
+
+  /** Finishes those that have an outcome which stays; the failure of one of the others is given back. */
+  private async deliverSingles(
+    environmentId: string,
+    singles: readonly ReceivedEvent<DeliveryRequested>[],
+    context: BatchContext,
+  ): Promise<InboxMessageUndeliverableError | undefined> {
+    await context.heartbeat();
+    const startedMs = performance.now();
+    return withRecordSpans(SPAN_NAME, singles, attributesOf, async (members) => {
+      const requests = members.map((member) => ({ ...member, event: member.received.event, traceparent: traceparentOf(member.span) }));
+      const settled = await this.deliverSingleMessages.deliver(environmentId, requests, context);
+      const shared = { duration_ms: Math.round(performance.now() - startedMs), messages: singles.length };
+      let failure: InboxMessageUndeliverableError | undefined;
+      for (const { request, outcome } of settled) {
+        const [reason] = Object.keys(outcome.failed) as InboxFailureReason[];
+        // Who is tried again alone is shown then.
+        if (reason === undefined || outcome.inserted > 0) {
+          runInContext(contextFromTraceparent(request.traceparent), () => this.show(request.received, outcome, shared));
+        }
+        if (reason === undefined) context.finished(request.received.offset);
+        else recordFailure(request.span, (failure = new InboxMessageUndeliverableError(reason)));
+      }
+      return failure;
+    });
+  }
+
+  /** @param took how long, and for how many messages at once */
+  private show(
+    { event, appendedAt }: ReceivedEvent<DeliveryRequested>,
+    outcome: DeliveryOutcome,
+    took: { readonly duration_ms: number; readonly messages?: number },
+  ): void {
     countOutcome(outcome);
     if (outcome.decision !== 'drop') recordMetric('deliveryDuration', (Date.now() - appendedAt.getTime()) / 1_000, INBOX);
     this.log.info('inbox.batch.delivered', {
@@ -95,7 +132,7 @@ export class DeliverInboxConsumer {
       message_key: event.message_key,
       recipients: event.recipient_ids.length,
       ...outcome,
-      duration_ms: Math.round(performance.now() - startedMs),
+      ...took,
     });
   }
 }

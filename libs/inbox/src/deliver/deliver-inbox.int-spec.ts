@@ -1,4 +1,4 @@
-import { campaignDeliverySettledV1, inboxMessageDeliveredV1, newUuid } from '#contracts';
+import { campaignDeliverySettledV1, inboxMessageDeliveredV1, newUuid, type ChunkDeliveryRequested } from '#contracts';
 import { ContentStore } from '#content';
 import { Outbox } from '#event-log';
 import { SubscriberStore } from '#subscribers';
@@ -6,7 +6,6 @@ import { createTestDatabase, FixedClock, type TestDatabase } from '#testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { InboxStore } from '../inbox.store.js';
 import { InboxFixture } from '../testing/inbox-fixture.store.js';
-import type { ChunkRequest } from './chunk-request.js';
 import { DeliverInbox } from './deliver-inbox.js';
 
 const PLAIN = { title: 'Your contract ends soon', body: 'Renew it now.' };
@@ -28,7 +27,7 @@ describe('deliver-inbox', () => {
     deliverInbox = makeDeliverInbox(test, new InboxStore(test.database));
   });
 
-  const deliver = (request: ChunkRequest) => deliverInbox.deliver(request, ALIVE);
+  const deliver = (request: ChunkDeliveryRequested) => deliverInbox.deliver(request, ALIVE);
   const reports = async () =>
     (await fixture.readOutbox()).filter(({ topic }) => topic === campaignDeliverySettledV1.topic).map(({ event }) => event);
   const notices = async () =>
@@ -40,7 +39,8 @@ describe('deliver-inbox', () => {
     });
     return rows.map(({ lane }) => lane);
   };
-  const holders = async (request: ChunkRequest) => (await fixture.readMessages(request.message_key)).map((row) => row.subscriber_id);
+  const holders = async (request: ChunkDeliveryRequested) =>
+    (await fixture.readMessages(request.message_key)).map((row) => row.subscriber_id);
 
   it('writes one message per recipient of a running run and reports and announces them in the same transaction', async () => {
     const recipientIds = await fixture.addSubscribers(3);
@@ -231,7 +231,7 @@ describe('deliver-inbox', () => {
     let delivery: Promise<unknown> = Promise.resolve();
     await fixture.holdGate(request.chunk, async () => {
       delivery = deliver(request).finally(() => (settled = true));
-      await fixture.waitForLockWaiter();
+      await fixture.waitForLockWaiters();
       expect(settled).toBe(false);
     });
     await delivery;

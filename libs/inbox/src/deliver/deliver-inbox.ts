@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { campaignDeliverySettledV1, Clock, inboxMessageDeliveredV1, type DeliveryRequested } from '#contracts';
+import { campaignDeliverySettledV1, Clock, inboxMessageDeliveredV1, type ChunkDeliveryRequested } from '#contracts';
 import { ContentStore } from '#content';
 import { Database, isUniqueViolation, type Transaction } from '#database';
 import { Outbox, type OutboxRecord, RecordSubjectUnknownError, recordsOf } from '#event-log';
@@ -7,7 +7,6 @@ import { SubscriberStore } from '#subscribers';
 import type { InboxFailureReason } from '../inbox.errors.js';
 import { InboxStore } from '../inbox.store.js';
 import type { WorkProgress } from '../work-progress.js';
-import type { ChunkRequest } from './chunk-request.js';
 import { decideBatch, type BatchDecision } from './decide-batch.js';
 import { renderRecipients, type PreparedRecipients } from './render-recipients.js';
 import type { TracedDeliveries } from './trace-deliveries.js';
@@ -45,7 +44,7 @@ export class DeliverInbox {
    * @throws RecordSubjectUnknownError when the environment has no such batch
    */
   async deliver(
-    request: ChunkRequest,
+    request: ChunkDeliveryRequested,
     progress: WorkProgress,
     onCommitted: (deliveries: TracedDeliveries) => void = () => undefined,
   ): Promise<DeliveryOutcome> {
@@ -58,7 +57,7 @@ export class DeliverInbox {
     }
   }
 
-  private async attempt(request: ChunkRequest, { progress, onCommitted, isRepeat }: Attempt): Promise<DeliveryOutcome> {
+  private async attempt(request: ChunkDeliveryRequested, { progress, onCommitted, isRepeat }: Attempt): Promise<DeliveryOutcome> {
     return this.database.transaction(async (tx) => {
       const decision = await this.decide(request, tx);
       if (decision === 'drop') return DROPPED;
@@ -77,7 +76,7 @@ export class DeliverInbox {
     });
   }
 
-  private async decide(request: ChunkRequest, tx: Transaction): Promise<BatchDecision> {
+  private async decide(request: ChunkDeliveryRequested, tx: Transaction): Promise<BatchDecision> {
     const chunk = { runId: request.chunk.run_id, chunkNo: request.chunk.chunk_no };
     const gate = await this.inbox.lockDelivery(request.environment_id, chunk, tx);
     if (gate === undefined) throw new RecordSubjectUnknownError(`The environment has no chunk ${chunk.chunkNo} of a run ${chunk.runId}.`);
@@ -87,7 +86,7 @@ export class DeliverInbox {
 
   /** Finds the content and renders it where it is personal; what is not is written for everybody who exists. */
   private async prepare(
-    request: DeliveryRequested,
+    request: ChunkDeliveryRequested,
     recipientIds: readonly string[],
     work: { progress: WorkProgress; tx: Transaction },
   ): Promise<PreparedRecipients> {
@@ -100,7 +99,7 @@ export class DeliverInbox {
 
   /** Who has the message now. When each recipient was just written the answer is known without asking. */
   private async countDelivered(
-    request: DeliveryRequested,
+    request: ChunkDeliveryRequested,
     batch: { recipientIds: readonly string[]; inserted: readonly string[] },
     tx: Transaction,
   ): Promise<ReadonlySet<string>> {
@@ -125,7 +124,7 @@ const NO_FAILURES: ReadonlyMap<string, InboxFailureReason> = new Map();
 const NOBODY: PreparedRecipients = { subscriberIds: [], failures: NO_FAILURES };
 
 /** What is told to the run. */
-function reportOf(request: ChunkRequest, outcome: DeliveryOutcome, failedRecipients: FailedRecipients): OutboxRecord[] {
+function reportOf(request: ChunkDeliveryRequested, outcome: DeliveryOutcome, failedRecipients: FailedRecipients): OutboxRecord[] {
   const { delivered, failed, expired, cancelled } = outcome;
   const counts = { delivered, failed: { ...failed }, expired, cancelled, pending: 0 };
   const named = Object.keys(failedRecipients).length === 0 ? {} : { failed_recipients: failedRecipients };
@@ -134,7 +133,7 @@ function reportOf(request: ChunkRequest, outcome: DeliveryOutcome, failedRecipie
 }
 
 /** What is told to the gateways: between which two ids rows were written. It goes the way of the report, as a rule in the same claim. */
-function noticeOf(request: ChunkRequest, inserted: readonly string[]): OutboxRecord[] {
+function noticeOf(request: ChunkDeliveryRequested, inserted: readonly string[]): OutboxRecord[] {
   const sorted = [...inserted].sort();
   const [first] = sorted;
   const last = sorted.at(-1);
@@ -155,7 +154,7 @@ function findFailures(
   return new Map(undelivered.map((id) => [id, found.get(id) ?? 'subscriber_gone']));
 }
 
-function toMessageBatch(request: ChunkRequest, prepared: PreparedRecipients) {
+function toMessageBatch(request: ChunkDeliveryRequested, prepared: PreparedRecipients) {
   return {
     messageKey: request.message_key,
     contentId: request.content_id,

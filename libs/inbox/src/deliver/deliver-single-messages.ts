@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import { Clock, inboxMessageDeliveredV1, type DeliveryRequested } from '#contracts';
 import { type Content, ContentStore, type RenderedContent } from '#content';
@@ -17,6 +18,14 @@ export interface SingleRequest {
   readonly traceparent: string | undefined;
 }
 
+/** A request and what became of it. */
+export interface SettledRequest<Request extends SingleRequest> {
+  readonly request: Request;
+  readonly outcome: DeliveryOutcome;
+  /** Those who got it just now. */
+  readonly inserted: readonly string[];
+}
+
 /** What is to be written for a request, and who gets nothing and why. */
 interface Prepared {
   readonly rows: readonly SingleRow[];
@@ -24,7 +33,7 @@ interface Prepared {
 }
 
 /**
- * Delivers single messages to their inboxes, as many as wait, in one transaction for each environment: what a transaction costs is most of
+ * Delivers the single messages of an environment to their inboxes, as many as wait, in one transaction: what a transaction costs is most of
  * what a message costs. They have no run, so there is no lock and no report; the unique key of the rows makes a repeat harmless.
  * One that cannot be delivered takes nothing from the others.
  */
@@ -39,18 +48,20 @@ export class DeliverSingleMessages {
     private readonly clock: Clock,
   ) {}
 
-  /** @returns what became of each request, in their order. When it rejects, nothing of at least one environment was written. */
-  async deliver(requests: readonly SingleRequest[], progress: WorkProgress): Promise<DeliveryOutcome[]> {
-    const outcomes = new Map<SingleRequest, DeliveryOutcome>();
-    for (const environmentId of new Set(requests.map(({ event }) => event.environment_id))) {
-      const own = requests.filter(({ event }) => event.environment_id === environmentId);
-      const settled = await this.database.transaction((tx) => this.deliverTogether(environmentId, own, { progress, tx }));
-      for (const { request, outcome } of settled) outcomes.set(request, outcome);
-    }
-    return requests.map((request) => outcomes.get(request)).filter((outcome) => outcome !== undefined);
+  /** Requests of one environment. @returns what became of each, in their order */
+  async deliver<Request extends SingleRequest>(
+    environmentId: string,
+    requests: readonly Request[],
+    progress: WorkProgress,
+  ): Promise<SettledRequest<Request>[]> {
+    return this.database.transaction((tx) => this.deliverTogether(environmentId, requests, { progress, tx }));
   }
 
-  private async deliverTogether(environmentId: string, requests: readonly SingleRequest[], work: Work): Promise<Settled[]> {
+  private async deliverTogether<Request extends SingleRequest>(
+    environmentId: string,
+    requests: readonly Request[],
+    work: Work,
+  ): Promise<SettledRequest<Request>[]> {
     const nowMs = this.clock.now().getTime();
     const due = requests.filter(({ event }) => Date.parse(event.expires_at) > nowMs);
     const prepared = await this.prepare(environmentId, due, work);
@@ -73,6 +84,8 @@ export class DeliverSingleMessages {
     const prepared = new Map<SingleRequest, Prepared>();
     for (const request of due) {
       const content = contents.get(request.event.content_id);
+      // Each has templates of its own to compile: other work of the process gets its turn in between.
+      if (content?.personalised === true) await nextTurn();
       prepared.set(request, await prepareOne(request.event, { content, profiles }, work.progress));
     }
     return prepared;
@@ -83,14 +96,6 @@ export class DeliverSingleMessages {
 interface Work {
   readonly progress: WorkProgress;
   readonly tx: Transaction;
-}
-
-/** A request whose rows are written. */
-interface Settled {
-  readonly request: SingleRequest;
-  readonly outcome: DeliveryOutcome;
-  /** Those who got it just now. */
-  readonly inserted: readonly string[];
 }
 
 const NOBODY: ReadonlyMap<string, SubscriberProfile> = new Map();
@@ -119,10 +124,10 @@ async function prepareOne(
  *
  * @param written.inserted loses what is counted here: of two requests for the same message one has written it
  */
-function settle(
-  request: SingleRequest,
+function settle<Request extends SingleRequest>(
+  request: Request,
   written: { failures: Prepared['failures'] | undefined; inserted: Set<string>; found: Set<string> },
-): Settled {
+): SettledRequest<Request> {
   const { failures } = written;
   const inserted: string[] = [];
   const undelivered: string[] = [];
@@ -150,7 +155,7 @@ function settle(
 }
 
 /** What is told to the gateways about a message that was written. */
-function noticesOf({ request: { event, traceparent }, inserted }: Settled): OutboxRecord[] {
+function noticesOf({ request: { event, traceparent }, inserted }: SettledRequest<SingleRequest>): OutboxRecord[] {
   const [first] = inserted;
   const last = inserted.at(-1);
   if (first === undefined || last === undefined) return [];

@@ -1,8 +1,7 @@
 import { Injectable } from '@nestjs/common';
-import { encodeMessageId } from '#contracts';
+import { encodeMessageId, type ChunkDeliveryRequested } from '#contracts';
 import { addSpan, ATTRIBUTE, DeliverySampler, isTracing } from '#telemetry';
 import type { InboxFailureReason } from '../inbox.errors.js';
-import type { ChunkRequest } from './chunk-request.js';
 
 /** Whose message was written, and whose could not be. */
 export interface TracedDeliveries {
@@ -19,7 +18,7 @@ export class TraceDeliveries {
   constructor(private readonly sampler: DeliverySampler) {}
 
   /** Call it once per batch, after the commit. */
-  show(request: ChunkRequest, { inserted, failures }: TracedDeliveries): void {
+  show(request: ChunkDeliveryRequested, { inserted, failures }: TracedDeliveries): void {
     if (!isTracing()) return;
     for (const [subscriberId, reason] of failures) showOne(request, encodeMessageId(request.message_key, subscriberId), reason);
     for (const subscriberId of inserted) {
@@ -29,7 +28,7 @@ export class TraceDeliveries {
   }
 }
 
-function showOne(request: ChunkRequest, messageId: string, reason?: InboxFailureReason): void {
+function showOne(request: ChunkDeliveryRequested, messageId: string, reason?: InboxFailureReason): void {
   addSpan('deliver inbox message', {
     ...(reason !== undefined && { failure: reason }),
     attributes: {

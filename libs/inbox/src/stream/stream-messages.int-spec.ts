@@ -295,7 +295,7 @@ describe('the inbox stream', () => {
       const headers = { authorization: `Bearer ${token}` };
       const answer = fetch(`${gatewayOf(0).url}/v1/inbox/stream`, { headers, signal: leaving.signal });
       await waitFor(() => registry.tabsOf(owner).size === 1);
-      await fixture.waitForLockWaiter();
+      await fixture.waitForLockWaiters();
       leaving.abort();
       await expect(answer).rejects.toThrow('aborted');
     });

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { newUuid, type DeliveryRequested } from '#contracts';
+import { newUuid, type ChunkDeliveryRequested, type DeliveryRequested } from '#contracts';
 import { ContentStore, type ContentFields, type RenderedContent } from '#content';
 import type { Database } from '#database';
 import { SubscriberStore } from '#subscribers';
@@ -102,7 +102,7 @@ export class InboxFixture {
   }
 
   /** A run with one fanned-out chunk, and the request that fan-out appended for it. */
-  async addBatch(facts: BatchFacts): Promise<DeliveryRequested & { chunk: { run_id: string; chunk_no: number } }> {
+  async addBatch(facts: BatchFacts): Promise<ChunkDeliveryRequested> {
     const [runId, messageKey, chunkNo] = [newUuid(), newUuid(), 0];
     const expiresAt = facts.expiresAt ?? LATER;
     await this.database.execute({
@@ -149,8 +149,9 @@ export class InboxFixture {
   /** Puts one message into an inbox, as the writer does; answers its key. */
   async deliver(subscriberId: string, contentId: string, facts: DeliveredFacts = {}): Promise<string> {
     const { messageKey = newUuid(), expiresAt = LATER, rendered } = facts;
-    const batch = { messageKey, contentId, runId: null, expiresAt, subscriberIds: [subscriberId], rendered: rendered && [rendered] };
-    await new InboxStore(this.database).insertMessages(this.environmentId, batch);
+    await new InboxStore(this.database).insertSingleMessages(this.environmentId, [
+      { messageKey, contentId, expiresAt, subscriberId, rendered },
+    ]);
     return messageKey;
   }
 
@@ -199,6 +200,16 @@ export class InboxFixture {
     });
   }
 
+  /** Writes a message and commits it when `work` is done: whoever writes the same one meanwhile waits. */
+  async holdMessage(request: DeliveryRequested, work: () => Promise<void>): Promise<void> {
+    const { message_key: messageKey, content_id: contentId, expires_at: expiresAt, recipient_ids: recipientIds } = request;
+    const rows = recipientIds.map((subscriberId) => ({ messageKey, contentId, expiresAt, subscriberId }));
+    await this.database.transaction(async (tx) => {
+      await new InboxStore(this.database).insertSingleMessages(this.environmentId, rows, tx);
+      await work();
+    });
+  }
+
   /** A partition for the message keys between two instants. */
   async addPartition(name: string, fromMs: number, toMs: number): Promise<void> {
     await this.database.execute({
@@ -235,14 +246,14 @@ export class InboxFixture {
     });
   }
 
-  /** Resolves when another connection waits for a lock. */
-  async waitForLockWaiter(): Promise<void> {
+  /** Resolves when so many other connections wait for locks. */
+  async waitForLockWaiters(count = 1): Promise<void> {
     await waitFor(async () => {
       const [row] = await this.database.query<{ waiters: number }>({
         text: `-- every environment: locks belong to connections
           SELECT count(*)::integer AS waiters FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
       });
-      return (row?.waiters ?? 0) > 0;
+      return (row?.waiters ?? 0) >= count;
     });
   }
 

@@ -201,8 +201,9 @@ export class NovuGateway {
     const ids: string[] = [];
     for (let index = 0; index < count; index += 1) {
       const messageKey = newUuid(startMs + index);
-      const batch = { messageKey, contentId, runId: null, expiresAt, subscriberIds: [subscriber.id], rendered: undefined };
-      await new InboxStore(database).insertMessages(environmentId, batch);
+      await new InboxStore(database).insertSingleMessages(environmentId, [
+        { messageKey, contentId, expiresAt, subscriberId: subscriber.id },
+      ]);
       ids.push(encodeMessageId(messageKey, subscriber.id));
     }
     return ids;
