@@ -6,7 +6,7 @@ import { ruleSchema, type Rule } from '#segments';
 export type Audience = { readonly all: true } | { readonly segment_id: string } | { readonly rule: Rule };
 
 const audienceShape = z.strictObject({
-  all: z.literal(true).optional().describe('Everybody who is not unsubscribed'),
+  all: z.literal(true).optional().describe('Everybody; those who unsubscribed are counted as skipped'),
   segment_id: z.string().max(64).optional().describe('The people of a segment, seg_…, at the moment of the trigger'),
   rule: ruleSchema.optional().describe('The people who fulfil a rule'),
 });

@@ -83,6 +83,8 @@ class BareConsumer {
 }
 
 const log = new FakeEventLog();
+/** Thrown by what follows the start, one each. */
+const startedErrors: Error[] = [];
 let sink: FakeSink;
 let app: INestMicroservice | undefined;
 let server: EventLogServer;
@@ -91,7 +93,11 @@ async function start(...controllers: Type[]): Promise<void> {
   @Module({ controllers })
   class ConsumersModule {}
   const module = await Test.createTestingModule({ imports: [ConsumersModule] }).compile();
-  server = new EventLogServer({ eventLog: log, deadLetters: sink, log: silentLogger(), drainMs: 1_234 });
+  const onStarted = async (): Promise<void> => {
+    const error = startedErrors.shift();
+    if (error !== undefined) throw error;
+  };
+  server = new EventLogServer({ eventLog: log, deadLetters: sink, log: silentLogger(), drainMs: 1_234, onStarted });
   app = module.createNestMicroservice({ strategy: server, logger: false });
   await app.listen();
 }
@@ -110,7 +116,8 @@ function batchOf(topic: string, ...numbers: number[]): RecordBatch {
 }
 
 beforeEach(() => {
-  for (const list of [log.ensured, log.appended, log.subscriptions, log.ensureErrors, seen]) list.length = 0;
+  for (const list of [log.ensured, log.appended, log.subscriptions, log.ensureErrors, log.subscribeErrors, startedErrors, seen])
+    list.length = 0;
   sink = new FakeSink();
 });
 afterEach(async () => {
@@ -173,6 +180,21 @@ describe('EventLogServer', () => {
     log.ensureErrors.push(new EventLogUnavailableError('no broker answers'));
     await start(BillingConsumer);
     expect(log.subscriptions).toHaveLength(2);
+  });
+
+  it('goes on with its start when Postgres is lost in the middle of it', async () => {
+    const away = () => new EventLogUnavailableError('Postgres is away');
+    log.subscribeErrors.push(away());
+    startedErrors.push(away(), away());
+    await start(BillingConsumer);
+    expect(log.subscriptions.map(({ group }) => group)).toEqual(['app.bill', 'app.watch']);
+    expect(startedErrors).toEqual([]);
+    expect(log.ensured.filter(({ topic }) => topic === placed.topic)).toHaveLength(1);
+  });
+
+  it('does not start when what follows its start fails', async () => {
+    startedErrors.push(new Error('a defect'));
+    await expect(start(BillingConsumer)).rejects.toThrow('a defect');
   });
 
   it('does not start when a topic contradicts its contract', async () => {

@@ -10,7 +10,7 @@ import { dispositionOf } from './disposition-of.js';
 import type { BatchContext, EventLog, RecordBatch, Subscription, TopicSpec } from './event-log.js';
 import { backoffMs, PAUSE_DELAY_MS_MAX } from './retry-backoff.js';
 
-/** How long a starting process waits for the event log before it gives up. */
+/** How long a step of the start waits for the event log, or for Postgres, before the process gives up. */
 export const START_MS_MAX = 60_000;
 /** How old a shown lag may be. */
 const LAG_CACHE_MS = 5_000;
@@ -24,7 +24,7 @@ export interface EventLogServerOptions {
   readonly drainMs: number;
   /** Keeps records no longer than this, whatever their contract says. */
   readonly retentionHoursMax?: number;
-  /** Called when the topics exist and every group has its assignment. */
+  /** Called when the topics exist and every group has its assignment; again while it fails because Postgres is away. */
   readonly onStarted?: () => Promise<void>;
 }
 
@@ -122,11 +122,12 @@ export class EventLogServer extends Server<Record<string, never>, ServerStatus> 
   private async start(): Promise<void> {
     this._status$.next('starting');
     const groups = groupConsumers(this.consumers);
-    await this.ensureTopics(topicsOf(this.consumers, this.options.retentionHoursMax));
-    for (const group of groups) this.running.push(await this.subscribe(group));
+    const topics = topicsOf(this.consumers, this.options.retentionHoursMax);
+    await this.whenAvailable(() => this.options.eventLog.ensureTopics(topics));
+    for (const group of groups) this.running.push(await this.whenAvailable(() => this.subscribe(group)));
     await Promise.all(this.running.map((group) => group.subscription.ready()));
     this.observeLag();
-    await this.options.onStarted?.();
+    await this.whenAvailable(async () => this.options.onStarted?.());
     this._status$.next('running');
     this.options.log.info('event_log.consumers.started', { groups: groups.map((group) => group.group), kind: this.options.eventLog.kind });
   }
@@ -150,13 +151,15 @@ export class EventLogServer extends Server<Record<string, never>, ServerStatus> 
     return { consumers: group, runners: [...runners.values()], subscription };
   }
 
-  /** Waits for a log that is not there yet, as after a common start of everything; fails at once for topics that contradict their contract. */
-  private async ensureTopics(specs: readonly TopicSpec[]): Promise<void> {
+  /**
+   * Does a step of the start, again and again while the log or Postgres is away: after a common start of everything, or when it is lost
+   * before this process is ready. Any other failure ends the start at once.
+   */
+  private async whenAvailable<Result>(step: () => Promise<Result>): Promise<Result> {
     const deadlineMs = performance.now() + START_MS_MAX;
     for (let failures = 1; ; failures += 1) {
       try {
-        await this.options.eventLog.ensureTopics(specs);
-        return;
+        return await step();
       } catch (error) {
         if (dispositionOf(error) !== 'pause' || performance.now() > deadlineMs || this.closing.signal.aborted) throw error;
         this.options.log.warn('event_log.start.delayed', { failures }, error);

@@ -77,12 +77,13 @@ export class OutboxRelay {
     }));
   }
 
-  /** Begins to relay. @throws DatabaseUnavailableError */
+  /** Begins to relay, unless it was stopped meanwhile. @throws DatabaseUnavailableError: it may be started again */
   async start(): Promise<void> {
-    if (this.state !== 'idle') throw new Error('A relay starts once');
-    this.state = 'running';
+    if (this.state === 'running') throw new Error('A relay starts once');
     const { database, outbox, pollMs = POLL_MS } = this.parts;
     const stopListening = await database.listen(OUTBOX_CHANNEL, (lane) => this.wakeAll(lane));
+    if (this.state === 'stopped') return stopListening();
+    this.state = 'running';
     const stats = cachedFor(STATS_CACHE_MS, () => this.stats());
     const poll = setInterval(() => void this.poll(), pollMs);
     this.endings.push(

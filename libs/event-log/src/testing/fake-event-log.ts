@@ -16,6 +16,8 @@ export class FakeEventLog extends EventLog {
   readonly subscriptions: FakeSubscription[] = [];
   /** Thrown by the next calls of `ensureTopics`, one each. */
   readonly ensureErrors: Error[] = [];
+  /** Thrown by the next calls of `subscribe`, one each. */
+  readonly subscribeErrors: Error[] = [];
 
   async ensureTopics(topics: readonly TopicSpec[]): Promise<void> {
     const error = this.ensureErrors.shift();
@@ -28,6 +30,8 @@ export class FakeEventLog extends EventLog {
   }
 
   async subscribe(options: SubscribeOptions): Promise<Subscription> {
+    const error = this.subscribeErrors.shift();
+    if (error !== undefined) throw error;
     const subscription = new FakeSubscription(options);
     this.subscriptions.push(subscription);
     return subscription;

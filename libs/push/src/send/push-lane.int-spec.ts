@@ -1,3 +1,5 @@
+import { ContentStore } from '#content';
+import { DatabaseUnavailableError } from '#database';
 import { createTestDatabase, FixedClock, type TestDatabase, waitFor } from '#testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { PushTransportError } from '../transport/push-transport.errors.js';
@@ -388,6 +390,22 @@ describe('push lanes', () => {
     expect(fixture.transport.requests).toHaveLength(30);
     expect(new Set(await states(batch))).toEqual(new Set(['accepted']));
     expect(await lastReport()).toMatchObject({ delivered: 30, pending: 0 });
+  });
+
+  it('hands back at once what it claimed just before Postgres went away, and counts no attempt', async () => {
+    const { batch } = await request([2]);
+    const away = vi.spyOn(ContentStore.prototype, 'find').mockRejectedValueOnce(new DatabaseUnavailableError('away'));
+    await fixture.sendDue();
+    away.mockRestore();
+    expect(await fixture.readDeliveries(batch)).toMatchObject([
+      { state: 'queued', attempts: 0 },
+      { state: 'queued', attempts: 0 },
+    ]);
+    expect(fixture.transport.requests).toEqual([]);
+    fixture.clock.advance(1_000);
+    await fixture.sendDue();
+    expect(await states(batch)).toEqual(['accepted', 'accepted']);
+    expect(fixture.transport.requests).toHaveLength(2);
   });
 
   it('hands back what it could not finish when it stops, and claims nothing more', async () => {

@@ -15,6 +15,7 @@
  * - A pause of the push service or of a VAPID key also holds what was claimed before it and has not left yet.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { DatabaseUnavailableError } from '#database';
 import { ATTRIBUTE, type HopOf, type WideLogger, withBatchSpan } from '#telemetry';
 import type { BatchKey } from '../batch.store.js';
 import type { PushOutcome } from '../deliver/classify-push-response.js';
@@ -204,16 +205,30 @@ export class PushLane {
   private async sendAll(deliveries: readonly ClaimedDelivery[], work: ClaimWork): Promise<void> {
     const { settle, hopOf } = work;
     const sendable = await this.sortOut(deliveries, settle);
-    const messages = await this.parts.steps.prepareMessages.prepare(sendable);
+    const messages = await this.prepareOrHandBack(sendable, settle);
     const sending: Promise<void>[] = [];
-    for (const [index, delivery] of sendable.entries()) {
+    for (const [index, message] of messages.entries()) {
       if (index > 0 && index % BEGUN_PER_TURN === 0) await nextTurn();
-      const message = messages[index];
-      if (!Buffer.isBuffer(message)) settle(end(delivery, 'failed', message ?? null));
+      const delivery = sendable[index];
+      if (delivery === undefined) continue;
+      if (!Buffer.isBuffer(message)) settle(end(delivery, 'failed', message));
       else sending.push(this.sendOne(delivery, message, hopOf).then(settle));
     }
     const failure = (await Promise.allSettled(sending)).find((outcome) => outcome.status === 'rejected');
     if (failure !== undefined) throw failure.reason;
+  }
+
+  /** While Postgres is away nothing can be sent: nobody shall wait for the end of a lease because it was claimed just before. */
+  private async prepareOrHandBack(sendable: readonly ClaimedDelivery[], settle: (result: DeliveryResult) => void) {
+    try {
+      return await this.parts.steps.prepareMessages.prepare(sendable);
+    } catch (error) {
+      if (!(error instanceof DatabaseUnavailableError)) throw error;
+      const againAtMs = this.parts.now().getTime() + FAILURE_REST_MS;
+      for (const delivery of sendable) settle(postpone(delivery, againAtMs));
+      this.parts.log.warn('push.batch.handed_back', { ...this.key, deliveries: sendable.length }, error);
+      return [];
+    }
   }
 
   /** Ends and parks what is not to be sent. */

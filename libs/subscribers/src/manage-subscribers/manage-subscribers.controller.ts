@@ -68,7 +68,11 @@ export class ManageSubscribersController {
   @Delete(':external_id')
   @RequireScope('subscribers:write')
   @ApiOperation({ summary: 'Delete a subscriber' })
-  @Returns(204, null, 'The subscriber and all attributes are gone.')
+  @Returns(
+    204,
+    null,
+    'The subscriber and all attributes are gone. Messages that were delivered stay in the table of inboxes until their retention ends.',
+  )
   @Throws(SubscriberNotFoundError)
   async remove(@CurrentEnvironment() environment: EnvironmentContext, @Param('external_id') externalId: string): Promise<void> {
     const removedId = await this.store.remove(environment.environmentId, externalId);

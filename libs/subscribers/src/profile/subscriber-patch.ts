@@ -129,7 +129,7 @@ export const subscriberPatchBodySchema = z
     unsubscribed: z
       .boolean()
       .optional()
-      .meta({ description: 'True stops all messages to this subscriber; false lets them through again.' }),
+      .meta({ description: 'True stops campaigns to this subscriber; single messages still arrive. False lets campaigns through again.' }),
   })
   .meta({ id: 'SubscriberPatch', description: 'A change of one subscriber: what is left out stays as it is.' });
 
