@@ -69,7 +69,9 @@ export class ResultWriter {
       if (outcome.pruned > 0) this.parts.log.info('push.devices.pruned', { devices: outcome.pruned });
       countResults(results, this.parts.now());
     } catch (error) {
-      this.parts.log.error('push.results.lost', { results: results.length }, error);
+      // With Postgres away until the leases ended, or until the process did, others send these again: nobody has to act.
+      const level = error instanceof DatabaseUnavailableError ? 'warn' : 'error';
+      this.parts.log[level]('push.results.lost', { results: results.length }, error);
     }
     this.parts.onWritten(batches, results.length);
   }
