@@ -1,14 +1,20 @@
 import { Controller, type INestMicroservice, Module, type Type } from '@nestjs/common';
 import { Ctx, EventPattern, Payload } from '@nestjs/microservices';
 import { Test } from '@nestjs/testing';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import { defineTopic, TOPICS, type TopicContract } from '#contracts';
 import { silentLogger } from '#telemetry';
 import { ConsumeBatch, EVENT_LOG_TRANSPORT, type ReceivedEvent } from './consume-batch.js';
 import { type DeadLetter, DeadLetterSink } from './dead-letter-sink.js';
 import type { BatchContext, RecordBatch } from './event-log.js';
-import { ConsumerConflictError, EventLogUnavailableError, RecordTooLargeError, TopicPartitionsError } from './event-log.errors.js';
+import {
+  ConsumerConflictError,
+  EventLogClosedError,
+  EventLogUnavailableError,
+  RecordTooLargeError,
+  TopicPartitionsError,
+} from './event-log.errors.js';
 import { EventLogServer } from './event-log-server.js';
 import { FakeEventLog } from './testing/fake-event-log.js';
 
@@ -190,6 +196,14 @@ describe('EventLogServer', () => {
     expect(log.subscriptions.map(({ group }) => group)).toEqual(['app.bill', 'app.watch']);
     expect(startedErrors).toEqual([]);
     expect(log.ensured.filter(({ topic }) => topic === placed.topic)).toHaveLength(1);
+  });
+
+  it('begins nothing more when it is stopped while it starts', async () => {
+    startedErrors.push(new EventLogUnavailableError('Postgres is away'));
+    const starting = start(BillingConsumer);
+    await vi.waitFor(() => expect(startedErrors).toEqual([]));
+    await server.close();
+    await expect(starting).rejects.toThrow(EventLogClosedError);
   });
 
   it('does not start when what follows its start fails', async () => {

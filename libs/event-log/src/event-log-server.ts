@@ -8,6 +8,7 @@ import { type Consumer, type ConsumerGroup, groupConsumers } from './consumer-gr
 import type { DeadLetterSink } from './dead-letter-sink.js';
 import { dispositionOf } from './disposition-of.js';
 import type { BatchContext, EventLog, RecordBatch, Subscription, TopicSpec } from './event-log.js';
+import { EventLogClosedError } from './event-log.errors.js';
 import { backoffMs, PAUSE_DELAY_MS_MAX } from './retry-backoff.js';
 
 /** How long a step of the start waits for the event log, or for Postgres, before the process gives up. */
@@ -158,10 +159,11 @@ export class EventLogServer extends Server<Record<string, never>, ServerStatus> 
   private async whenAvailable<Result>(step: () => Promise<Result>): Promise<Result> {
     const deadlineMs = performance.now() + START_MS_MAX;
     for (let failures = 1; ; failures += 1) {
+      if (this.closing.signal.aborted) throw new EventLogClosedError('The consumers were stopped while they were started.');
       try {
         return await step();
       } catch (error) {
-        if (dispositionOf(error) !== 'pause' || performance.now() > deadlineMs || this.closing.signal.aborted) throw error;
+        if (dispositionOf(error) !== 'pause' || performance.now() > deadlineMs) throw error;
         this.options.log.warn('event_log.start.delayed', { failures }, error);
         await delay(backoffMs(failures, PAUSE_DELAY_MS_MAX, Math.random), this.closing.signal);
       }

@@ -1,5 +1,5 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { Database, SILENT_LOG } from '#database';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { Database, DatabaseUnavailableError, SILENT_LOG } from '#database';
 import { createTestDatabase, type TestDatabase, waitFor } from '#testing';
 import { Gate } from '../conformance/harness.js';
 import { RecordingEventLog } from '../testing/recording-event-log.js';
@@ -172,6 +172,35 @@ describe('outbox-relay', () => {
     expect(numbersOf(ONE.topic)).toEqual([...upTo(10), ...upTo(10)]);
     await relays[0]?.stop();
     await own.close();
+  });
+
+  it('can be started again when Postgres was away', async () => {
+    vi.spyOn(test.database, 'listen').mockRejectedValueOnce(new DatabaseUnavailableError('away'));
+    const relay = new OutboxRelay({ database: test.database, eventLog: log, outbox, log: SILENT_LOG, pollMs: POLL_NEVER_MS });
+    relays.push(relay);
+    await expect(relay.start()).rejects.toThrow(DatabaseUnavailableError);
+    await relay.start();
+    await append(ONE, 'k', 2);
+    await isEmpty();
+    await expect(relay.start()).rejects.toThrow('A relay starts once');
+  });
+
+  it('relays nothing when it is stopped while it starts', async () => {
+    const stopListening = vi.fn(async () => undefined);
+    const gate = new Gate();
+    vi.spyOn(test.database, 'listen').mockImplementationOnce(async () => {
+      await gate.opened;
+      return stopListening;
+    });
+    const relay = new OutboxRelay({ database: test.database, eventLog: log, outbox, log: SILENT_LOG, pollMs: POLL_NEVER_MS });
+    const starting = relay.start();
+    await relay.stop();
+    gate.open();
+    await starting;
+    expect(stopListening).toHaveBeenCalledOnce();
+    await append(ONE, 'k', 1);
+    expect(await outboxDepth(test.database)).toBe(1);
+    expect(log.appends).toEqual([]);
   });
 
   it('finishes the claim at work when it is stopped, and begins no other', async () => {

@@ -85,7 +85,8 @@ export class GroupSubscription implements Subscription {
     try {
       await subscription.membership.join();
     } catch (error) {
-      await subscription.unwatch();
+      // A notification may have begun rounds meanwhile, and a join whose answer was lost may have been committed.
+      await subscription.close(0);
       throw error;
     }
     return subscription;

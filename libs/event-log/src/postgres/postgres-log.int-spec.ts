@@ -1,4 +1,6 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { DatabaseUnavailableError } from '#database';
 import { createTestDatabase, type TestDatabase, waitFor } from '#testing';
 import { Collector, DRAIN_MS, Gate, keyNames, numberedRecords, subscribeReady, textsOf, uniqueName } from '../conformance/harness.js';
 import type { AppendRecord, EventLog, TopicSpec } from '../event-log.js';
@@ -214,6 +216,33 @@ describe('postgres-event-log', () => {
       expect([await rowsOfGroup(broadcast), await rowsOfGroup(group)]).toEqual([0, 4]);
       await log.close(DRAIN_MS);
       expect([await rowsOfGroup(broadcast), await rowsOfGroup(group)]).toEqual([0, 3]);
+    });
+
+    it('leaves no member behind when Postgres is lost while it joins, although the join was committed', async () => {
+      const log = open();
+      const spec = await makeTopic(log, 1);
+      const group = uniqueName('group');
+      const { join } = GroupStore.prototype;
+      vi.spyOn(GroupStore.prototype, 'join').mockImplementationOnce(async function (this: GroupStore, ...args) {
+        await join.apply(this, args);
+        throw new DatabaseUnavailableError('lost');
+      });
+      const options = {
+        group,
+        topics: [spec.topic],
+        from: 'earliest',
+        concurrency: 1,
+        batchRecordsMax: 10,
+        handler: async () => undefined,
+      } as const;
+      await expect(log.subscribe(options)).rejects.toThrow(DatabaseUnavailableError);
+      const countMembers = async () => {
+        const text = 'SELECT count(*)::integer AS members FROM event_log.group_member WHERE group_name = $1';
+        return (await test.database.query<{ members: number }>({ text, values: [group] }))[0]?.members;
+      };
+      expect(await countMembers()).toBe(0);
+      await sleep(2 * LEASE_MS);
+      expect(await countMembers()).toBe(0);
     });
 
     it('goes on behind records that retention dropped, and does not count them as lag', async () => {

@@ -100,13 +100,17 @@ export class DeliverInboxConsumer {
     await context.heartbeat();
     const startedMs = performance.now();
     return withRecordSpans(SPAN_NAME, singles, attributesOf, async (members) => {
-      const requests = members.map((member) => ({ ...member, event: member.received.event, traceparent: traceparentOf(member.span) }));
+      const requests = members.map((member) => ({
+        ...member,
+        event: member.received.event,
+        traceparent: traceparentOf(member.span) ?? member.received.traceparent,
+      }));
       const settled = await this.deliverSingleMessages.deliver(environmentId, requests, context);
       const shared = { duration_ms: Math.round(performance.now() - startedMs), messages: singles.length };
       let failure: InboxMessageUndeliverableError | undefined;
       for (const { request, outcome } of settled) {
         const [reason] = Object.keys(outcome.failed) as InboxFailureReason[];
-        // Who is tried again alone is shown then.
+        // The log event of its dead letter tells of one that cannot be delivered.
         if (reason === undefined || outcome.inserted > 0) {
           runInContext(contextFromTraceparent(request.traceparent), () => this.show(request.received, outcome, shared));
         }

@@ -127,7 +127,7 @@ describe('deliver-single-messages', () => {
     }
     const counting = makeDeliverSingleMessages(test, new CountingStore(test.database));
     const handlers: Promise<DeliveryOutcome[]>[] = [];
-    // Both wait for the row in the middle, each having written what comes before it.
+    // In the order of its requests each would write one row, wait for the one in the middle, and then for the other handler.
     await fixture.holdMessage(middle, async () => {
       handlers.push(deliverBy(counting, [first, middle, last]));
       handlers.push(deliverBy(counting, [last, middle, first]));

@@ -6,6 +6,7 @@ import { PushTransportError } from '../transport/push-transport.errors.js';
 import { ATTEMPTS_KEPT_MAX } from '../delivery.store.js';
 import { PushFixture } from '../testing/push-fixture.store.js';
 import { answer, fail, hang } from '../testing/scripted-transport.js';
+import { VapidKeys } from '../vapid/vapid-keys.js';
 import { BREAKER_ANSWERS_MIN, BREAKER_PAUSE_MS_MIN } from './vendor-gate.js';
 import { KEY_PAUSE_MS_MIN, PROBE_MS_MAX } from './key-breaker.js';
 
@@ -392,9 +393,12 @@ describe('push lanes', () => {
     expect(await lastReport()).toMatchObject({ delivered: 30, pending: 0 });
   });
 
-  it('hands back at once what it claimed just before Postgres went away, and counts no attempt', async () => {
+  it.each([
+    ['its content is read', () => vi.spyOn(ContentStore.prototype, 'find').mockRejectedValueOnce(new DatabaseUnavailableError('away'))],
+    ['its key is read', () => vi.spyOn(VapidKeys.prototype, 'readPair').mockRejectedValue(new DatabaseUnavailableError('away'))],
+  ])('hands back at once what it claimed when Postgres goes away before %s, and counts no attempt', async (_, goAway) => {
     const { batch } = await request([2]);
-    const away = vi.spyOn(ContentStore.prototype, 'find').mockRejectedValueOnce(new DatabaseUnavailableError('away'));
+    const away = goAway();
     await fixture.sendDue();
     away.mockRestore();
     expect(await fixture.readDeliveries(batch)).toMatchObject([

@@ -81,6 +81,8 @@ export class PushLane {
   private open = 0;
   /** Results that wait to be written. */
   private unwritten = 0;
+  /** After Postgres was away. */
+  private restsUntilMs = 0;
   private isStopping = false;
   private loop: Promise<void> | undefined;
 
@@ -151,7 +153,7 @@ export class PushLane {
   }
 
   private room(nowMs: number): number {
-    if (this.isStopping || this.parts.gate.isPaused(nowMs)) return 0;
+    if (this.isStopping || this.parts.gate.isPaused(nowMs) || nowMs < this.restsUntilMs) return 0;
     const free = this.limit.current - this.open;
     const isEnough = this.open === 0 || free >= this.limit.current * REFILL_SHARE;
     if (free <= 0 || !isEnough || this.unwritten >= UNWRITTEN_MAX) return 0;
@@ -159,7 +161,7 @@ export class PushLane {
   }
 
   private restMs(): number {
-    const pauseMs = this.parts.gate.pausedUntilMs - this.parts.now().getTime();
+    const pauseMs = Math.max(this.parts.gate.pausedUntilMs, this.restsUntilMs) - this.parts.now().getTime();
     return pauseMs > 0 ? Math.min(pauseMs, REST_MS_MAX) : REST_MS_MAX;
   }
 
@@ -218,17 +220,28 @@ export class PushLane {
     if (failure !== undefined) throw failure.reason;
   }
 
-  /** While Postgres is away nothing can be sent: nobody shall wait for the end of a lease because it was claimed just before. */
   private async prepareOrHandBack(sendable: readonly ClaimedDelivery[], settle: (result: DeliveryResult) => void) {
     try {
       return await this.parts.steps.prepareMessages.prepare(sendable);
     } catch (error) {
-      if (!(error instanceof DatabaseUnavailableError)) throw error;
-      const againAtMs = this.parts.now().getTime() + FAILURE_REST_MS;
+      const againAtMs = this.restAfter(error, sendable.length);
       for (const delivery of sendable) settle(postpone(delivery, againAtMs));
-      this.parts.log.warn('push.batch.handed_back', { ...this.key, deliveries: sendable.length }, error);
       return [];
     }
+  }
+
+  /**
+   * While Postgres is away nothing can be sent: what was claimed just before is handed back, so that nobody waits for the end of a lease,
+   * and the lane rests as long as that does.
+   *
+   * @returns until when
+   * @throws whatever else the failure is
+   */
+  private restAfter(failure: unknown, deliveries: number): number {
+    if (!(failure instanceof DatabaseUnavailableError)) throw failure;
+    this.restsUntilMs = this.parts.now().getTime() + FAILURE_REST_MS;
+    this.parts.log.warn('push.batch.handed_back', { ...this.key, deliveries }, failure);
+    return this.restsUntilMs;
   }
 
   /** Ends and parks what is not to be sent. */
@@ -246,7 +259,12 @@ export class PushLane {
       else if (verdict.kind === 'park') parked.push(delivery);
       else settle(end(delivery, verdict.state, verdict.reason));
     }
-    if (parked.length > 0) await this.parts.steps.parkBatch.park(parked, this.parts.now());
+    try {
+      if (parked.length > 0) await this.parts.steps.parkBatch.park(parked, this.parts.now());
+    } catch (error) {
+      const againAtMs = this.restAfter(error, parked.length);
+      for (const delivery of parked) settle(postpone(delivery, againAtMs));
+    }
     return sendable;
   }
 
@@ -255,7 +273,9 @@ export class PushLane {
     const begunAtMs = this.parts.now().getTime();
     const waitUntilMs = this.mustWaitUntil(device, begunAtMs);
     if (waitUntilMs !== undefined) return postpone(delivery, waitUntilMs);
-    const sealed = await this.parts.steps.sendPush.seal({ delivery, device, plaintext, lane: this.key.lane, signal: this.giveUp.signal });
+    const dispatch = { delivery, device, plaintext, lane: this.key.lane, signal: this.giveUp.signal };
+    const sealed = await this.parts.steps.sendPush.seal(dispatch).catch((error: unknown) => this.restAfter(error, 1));
+    if (typeof sealed === 'number') return postpone(delivery, sealed);
     const sentAtMs = this.parts.now().getTime();
     const heldUntilMs = this.heldUntil(device, begunAtMs, sentAtMs);
     if (heldUntilMs !== undefined) return postpone(delivery, heldUntilMs);
