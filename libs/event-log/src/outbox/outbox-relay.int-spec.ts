@@ -186,7 +186,7 @@ describe('outbox-relay', () => {
   });
 
   it('relays nothing when it is stopped while it starts', async () => {
-    const stopListening = vi.fn(async () => undefined);
+    const stopListening = vi.fn<() => Promise<void>>(async () => undefined);
     const gate = new Gate();
     vi.spyOn(test.database, 'listen').mockImplementationOnce(async () => {
       await gate.opened;

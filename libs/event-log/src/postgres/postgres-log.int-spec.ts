@@ -222,9 +222,10 @@ describe('postgres-event-log', () => {
       const log = open();
       const spec = await makeTopic(log, 1);
       const group = uniqueName('group');
-      const { join } = GroupStore.prototype;
-      vi.spyOn(GroupStore.prototype, 'join').mockImplementationOnce(async function (this: GroupStore, ...args) {
-        await join.apply(this, args);
+      const store = new GroupStore(test.database);
+      const join = store.join.bind(store);
+      vi.spyOn(GroupStore.prototype, 'join').mockImplementationOnce(async (...args) => {
+        await join(...args);
         throw new DatabaseUnavailableError('lost');
       });
       const options = {
