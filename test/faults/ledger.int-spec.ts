@@ -219,6 +219,23 @@ describe('the ledger of a fault campaign', () => {
     expect((await draw()).faults).toEqual(['More push requests were repeated than were in flight.']);
   });
 
+  it('takes repeats of what the push service never answered, and of nothing that it answered', async () => {
+    const attempt = (httpStatus: number | null) =>
+      execute('UPDATE push.delivery SET earlier_attempts = $1 WHERE subscriber_id = $2 AND message_key = $3', [
+        JSON.stringify([{ at: '2026-11-27T09:07:38Z', outcome: 'transient', http_status: httpStatus, reason: 'connection_reset' }]),
+        idOf(1),
+        messageKey,
+      ]);
+    sink.accepted.set(sinkKey(messageKey, 1), 2);
+    await attempt(null);
+    expect(await draw()).toMatchObject({ ...TRUE, duplicatePushRequests: 0 });
+    await attempt(503);
+    expect((await draw()).wrong).toMatchObject([{ subscriberId: idOf(1) }]);
+    await attempt(null);
+    sink.accepted.set(sinkKey(messageKey, 1), 3);
+    expect(await draw()).toMatchObject({ duplicatePushRequests: 1, wrong: [{ subscriberId: idOf(1) }] });
+  });
+
   it('asks for every poisonous record as a dead letter, of every topic', async () => {
     parts = { ...parts, poisoned: 1 };
     const setAside = (topics: readonly string[], group = 'g') =>

@@ -70,6 +70,8 @@ interface RunRow extends Counts {
 interface DeliveryRow extends DeliveryKey {
   readonly state: string;
   readonly isSingle: boolean;
+  /** Attempts to which no answer came, as when the service broke the connection: it may have taken the message before. */
+  readonly unanswered: number;
 }
 
 /** Draws the balance. It can be drawn again and again while consumers still work: it is final once nothing of it changes. */
@@ -132,7 +134,9 @@ class Ledger {
 
   private async readDeliveries(): Promise<DeliveryRow[]> {
     return this.query<DeliveryRow>(
-      `SELECT message_key AS "messageKey", subscriber_id AS "subscriberId", delivery.state, batch.run_id IS NULL AS "isSingle"
+      `SELECT message_key AS "messageKey", subscriber_id AS "subscriberId", delivery.state, batch.run_id IS NULL AS "isSingle",
+         jsonb_array_length(jsonb_path_query_array(coalesce(delivery.earlier_attempts, '[]'),
+           '$[*] ? (@.outcome == "transient" && @.http_status == null)')) AS unanswered
        FROM push.delivery JOIN push.batch USING (environment_id, message_key, chunk_no)`,
     );
   }
@@ -213,7 +217,12 @@ class Ledger {
     for (const subscriberId of ids) if (!seen.has(subscriberId)) this.miss({ messageKey, subscriberId }, `no ${what} in run ${id}`);
   }
 
-  /** The service took what is counted as taken, and nothing twice but what was in flight when its sender was stopped. */
+  /**
+   * The service took what is counted as taken, and nothing twice but what it never answered, and what was in flight when its sender was
+   * stopped.
+   *
+   * @returns how many requests only the latter explains
+   */
   private checkSink(deliveries: readonly DeliveryRow[]): number {
     const { sink, inFlight, people } = this.parts;
     const deviceOf = new Map(people.map(({ id, deviceId }) => [id, deviceId]));
@@ -226,8 +235,9 @@ class Ledger {
       if (delivery.state === 'accepted' && requests === 0) this.miss(delivery, 'counted as taken, and the push service never took it');
       if (delivery.state !== 'accepted' && requests > 0 && !inFlight.has(delivery))
         this.wrong.push({ ...delivery, what: `taken by the push service and ${delivery.state} here` });
-      if (requests <= 1) continue;
-      duplicates += requests - 1;
+      const repeats = requests - 1 - delivery.unanswered;
+      if (repeats <= 0) continue;
+      duplicates += repeats;
       if (!inFlight.has(delivery))
         this.wrong.push({ ...delivery, what: `sent ${requests} times although it was not in flight at any kill` });
     }
